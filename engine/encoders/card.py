@@ -1,0 +1,87 @@
+"""What an encoder directory says about itself: where it comes from and what it was trained on."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from engine.errors import RankbenchError
+
+FILE_NAME = "card.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """The `card.json` beside a tuned encoder's weights.
+
+    Attributes:
+        name: the encoder's name in its workspace.
+        base: name of the encoder it was trained from; base_fingerprint: that one's weights.
+        recipe: name, loss and every parameter of the run, the seed included; None where the encoder
+            was added as it is.
+        data: what went in, as hashes: "catalog", "judgments" (both sides of the rows), "template".
+        trained_queries: normalised text of each query the weights have seen (train split); a query
+            is *seen* by the encoder if it is here or in a parent's card.
+        selection_queries: normalised text of the dev queries that chose epoch and interpolation.
+        scores: the selection's measure, its name, base and tuned values, every candidate.
+        parents: names of all encoders it descends from, nearest first.
+        seconds: wall time of the training, selection included.
+        created: UTC, ISO 8601.
+        beats_base: whether the saved weights scored above the base on dev; None where dev was too
+            small to ask.
+        note: one line a person should read.
+    """
+
+    name: str
+    base: str = ""
+    base_fingerprint: str = ""
+    recipe: Mapping[str, Any] | None = None
+    data: Mapping[str, str] = field(default_factory=dict)
+    trained_queries: tuple[str, ...] = ()
+    trained_query_ids: tuple[str, ...] = ()
+    selection_queries: tuple[str, ...] = ()
+    scores: Mapping[str, Any] = field(default_factory=dict)
+    parents: tuple[str, ...] = ()
+    seconds: float = 0.0
+    created: str = ""
+    beats_base: bool | None = None
+    note: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def read_card(directory: Path) -> Card | None:
+    """The card in an encoder directory, or None where it has none (an added, untuned encoder).
+
+    Raises:
+        RankbenchError: there is a card that cannot be read.
+    """
+    path = directory / FILE_NAME
+    if not path.is_file():
+        return None
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        known = {item.name: item for item in fields(Card)}
+        values = {key: value for key, value in data.items() if key in known}
+        for key in ("trained_queries", "trained_query_ids", "selection_queries", "parents"):
+            values[key] = tuple(values.get(key, ()))
+        return Card(**values)
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise RankbenchError(
+            f"{path} cannot be read: {error}.",
+            "Remove the encoder with `rankbench encoders --remove NAME` and train it again.",
+        ) from None
+
+
+def write_card(directory: Path, card: Card) -> None:
+    """Write `card.json`, beside and then renamed, so that a reader never sees half of one."""
+    path = directory / FILE_NAME
+    beside = path.with_suffix(".json.tmp")
+    text = json.dumps(card.to_json(), ensure_ascii=False, indent=1, sort_keys=True)
+    beside.write_text(text + "\n", encoding="utf-8")
+    os.replace(beside, path)

@@ -1,0 +1,121 @@
+"""An encoder: texts in, unit vectors out."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from engine.errors import RankbenchError
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+Progress = Callable[[int, int], None]
+
+
+class Encoder(Protocol):
+    """What ranking and indexing need of an encoder."""
+
+    dim: int
+
+    def encode_queries(self, texts: Sequence[str]) -> np.ndarray:
+        """Unit vectors [n, dim] float32 of queries, with the model's query prompt if it has one."""
+        ...
+
+    def encode_documents(self, texts: Sequence[str], batch_size: int = 64) -> np.ndarray:
+        """Unit vectors [n, dim] float32 of documents, with the model's document prompt."""
+        ...
+
+
+class SentenceEncoder:
+    """A sentence-transformers model."""
+
+    def __init__(self, model: SentenceTransformer) -> None:
+        self.model = model
+        self.dim = int(model.get_embedding_dimension() or 0)
+
+    def encode_queries(self, texts: Sequence[str]) -> np.ndarray:
+        return self._unit(self.model.encode_query(list(texts), **self._options(32)))
+
+    def encode_documents(self, texts: Sequence[str], batch_size: int = 64) -> np.ndarray:
+        return self._unit(self.model.encode_document(list(texts), **self._options(batch_size)))
+
+    @staticmethod
+    def _options(batch_size: int) -> dict[str, Any]:
+        return {"batch_size": batch_size, "show_progress_bar": False, "convert_to_numpy": True}
+
+    def _unit(self, vectors: Any) -> np.ndarray:
+        found = np.asarray(vectors, dtype=np.float32).reshape(-1, self.dim)
+        norms = np.linalg.norm(found, axis=1, keepdims=True)
+        return found / np.maximum(norms, np.float32(1e-12))
+
+
+def load_model(source: Path | str, device: str | None = None) -> SentenceTransformer:
+    """Load a sentence-transformers model from a directory or a hub id.
+
+    Safetensors only, no code from the model's repository, float32 on a CPU; a GPU is used where
+    there is one unless `device` says otherwise.
+
+    Raises:
+        RankbenchError: it is not there, not cached while there is no network, or cannot be loaded.
+    """
+    quiet_libraries()
+    from sentence_transformers import SentenceTransformer
+
+    where = str(source)
+    if isinstance(source, Path) and not (source / "modules.json").is_file():
+        raise RankbenchError(
+            f"{source} is not a sentence-transformers directory: it holds no modules.json.",
+            "Give a directory written by `model.save_pretrained`, or a hub id.",
+        )
+    try:
+        return SentenceTransformer(
+            where,
+            device=device,
+            trust_remote_code=False,
+            local_files_only=isinstance(source, Path),
+            model_kwargs={"dtype": "float32", "use_safetensors": True},
+        )
+    except (OSError, ValueError, RuntimeError, KeyError, ImportError, TypeError) as error:
+        reason = next((line for line in str(error).splitlines() if line.strip()), repr(error))
+        raise RankbenchError(
+            f"The encoder {where} cannot be loaded: {reason.strip()[:240]}",
+            "Check the id or path; without a network it must be in the hub's cache or a local "
+            "directory (safetensors, stock modules).",
+        ) from None
+
+
+def load_encoder(directory: Path, device: str | None = None, *, live: bool = False) -> Encoder:
+    """Load the encoder saved in `directory`.
+
+    Args:
+        live: for queries typed by a person: where the architecture allows it, the light loader
+            (`engine.encoders.light`) starts in a third of the time and gives the same vectors.
+    """
+    if live and device in (None, "cpu"):
+        from engine.encoders.light import load_light
+
+        light = load_light(directory)
+        if light is not None:
+            return light
+    return SentenceEncoder(load_model(directory, device))
+
+
+def quiet_libraries() -> None:
+    """Keep the libraries' progress bars and advice off the screen a person is reading."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DOWNLOAD_TIMEOUT", "10")
+    for name in ("transformers", "sentence_transformers", "huggingface_hub", "httpx"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        from transformers.utils.logging import disable_progress_bar
+    except ImportError:
+        return
+    disable_progress_bar()

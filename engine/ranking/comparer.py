@@ -1,0 +1,229 @@
+"""Two open sides, the judgments and the catalog's titles: a query in, a `Comparison` out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from engine.catalog.normalise import clean_query, normalise_query
+from engine.catalog.queries import JudgedQuery
+from engine.encoders.registry import BASE, list_encoders
+from engine.errors import RankbenchError
+from engine.index.store import ITEMS, open_table, read_items, reading
+from engine.measures.query import measure_search
+from engine.measures.rbo import rbo
+from engine.ranking.comparison import SEARCH_MEASURES, Comparison, Hit, SideResult
+from engine.ranking.ranking import Ranking
+from engine.ranking.sides import (
+    Side,
+    open_encoder_side,
+    open_full_text_side,
+    open_run_side,
+    parse_side,
+)
+from engine.records import Records
+from engine.state import State
+from engine.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class SideStatus:
+    """A side that can be chosen, and where it cannot answer yet, why."""
+
+    name: str
+    kind: str
+    ready: bool
+    why: str = ""
+
+
+class Comparer:
+    """Compares two sides of one workspace. Blocking, and for one thread.
+
+    Parts are opened when first needed: bm25 answers before torch is imported.
+    """
+
+    def __init__(self, ws: Workspace, *, live: bool = True) -> None:
+        """`live` asks for the encoders' light loader; see `engine.encoders.load`."""
+        self.ws = ws
+        self._live = live
+        self._state = State(ws.state_path)
+        self._titles: dict[str, str] = {}
+        self._queries: list[JudgedQuery] | None = None
+        self._by_text: dict[str, JudgedQuery] = {}
+        self._open: dict[str, tuple[str, Side]] = {}
+
+    def compare(
+        self, query: str, baseline: str = BASE, candidate: str = "", k: int = 20
+    ) -> Comparison:
+        """Rank one query on both sides.
+
+        Args:
+            baseline, candidate: side names; an empty candidate is `default_candidate()`.
+            k: hits returned a side; the measures' depths do not depend on it.
+
+        Raises:
+            RankbenchError: the query is empty, or a side is unknown or not indexed.
+        """
+        started = time.perf_counter()
+        text = clean_query(query)
+        if not text:
+            raise RankbenchError("The query is empty.", "Type a word or two.")
+        sides = [self.side(baseline), self.side(candidate or self.default_candidate())]
+        titles, judged = self.titles(), self.find_query(text)
+        known = {p: g for p, g in judged.grades.items() if p in titles} if judged else {}
+        rankings = [side.rank(text) for side in sides]
+        ranks = [ranking.ranks() for ranking in rankings]
+        results = [
+            SideResult(
+                encoder=side.name,
+                build=side.build,
+                seen=side.seen(text),
+                hits=_hits(ranking, other, titles, known, k),
+                measures=self._measures(side, text, ranking, known),
+            )
+            for side, ranking, other in zip(sides, rankings, reversed(ranks), strict=True)
+        ]
+        return Comparison(
+            query=query,
+            query_id=judged.query_id if judged else None,
+            split=judged.split or None if judged else None,
+            judged=len(known),
+            baseline=results[0],
+            candidate=results[1],
+            delta=_delta(results[0].measures, results[1].measures),
+            rbo=self._overlap(rankings),
+            elapsed_ms=(time.perf_counter() - started) * 1000,
+            catalog_rows=len(titles),
+        )
+
+    def sides(self) -> list[SideStatus]:
+        """Every side that can be chosen without a file."""
+        found = [SideStatus("bm25", "bm25", *self._items_ready())]
+        for info in list_encoders(self.ws):
+            ready = self._state.active_build(info.name) is not None
+            why = "" if ready else f"not indexed: rankbench index --encoder {info.name}"
+            found.append(SideStatus(info.name, "encoder", ready, why))
+            found.append(SideStatus(f"hybrid:{info.name}", "hybrid", ready, why))
+        return found
+
+    def default_candidate(self) -> str:
+        """The settings' candidate; else the newest indexed tuned encoder; else bm25."""
+        if self.ws.settings.candidate:
+            return self.ws.settings.candidate
+        tuned = [s.name for s in self.sides() if s.kind == "encoder" and s.ready and s.name != BASE]
+        return tuned[-1] if tuned else "bm25"
+
+    def side(self, name: str) -> Side:
+        """The open side `name`, opened anew where its active build has changed.
+
+        Raises:
+            RankbenchError: unknown or not ready.
+        """
+        parsed = parse_side(name)
+        encoder = {"encoder": parsed.argument, "hybrid": parsed.argument}.get(parsed.kind, "")
+        build = self._state.active_build(encoder) if encoder else None
+        mark = build.build + str(build.created) if build else ""
+        if name not in self._open or self._open[name][0] != mark:
+            self._open[name] = (mark, self._open_side(parsed.kind, parsed.argument, name))
+        return self._open[name][1]
+
+    def judged_queries(self) -> list[JudgedQuery]:
+        """The query set, by query id."""
+        if self._queries is None:
+            records = Records(self.ws.records_path)
+            try:
+                self._queries = records.judged_queries()
+            finally:
+                records.close()
+            self._by_text = {normalise_query(q.query): q for q in reversed(self._queries)}
+        return self._queries
+
+    def find_query(self, text: str) -> JudgedQuery | None:
+        """The judged query that reads like `text`, if any."""
+        self.judged_queries()
+        return self._by_text.get(normalise_query(text))
+
+    def titles(self) -> Mapping[str, str]:
+        """Product id -> title, for the whole catalog."""
+        if not self._titles:
+            items = read_items(self.ws, ["product_id", "title"])
+            self._titles = dict(items.iter_rows())
+        return self._titles
+
+    def product(self, product_id: str) -> dict[str, str]:
+        """Every field of one product, as text; empty ones left out."""
+        quoted = product_id.replace("'", "''")
+        table = open_table(self.ws, ITEMS)
+        found = reading(table.search().where(f"product_id = '{quoted}'").limit(1).to_list)
+        hidden = {"text", "full_text", "hash", "row_hash"}
+        row = found[0] if found else {}
+        return {k: str(v) for k, v in row.items() if k not in hidden and v not in (None, "")}
+
+    def refresh(self) -> None:
+        """Forget what is cached of the catalog and the judgments; the next use reads them again."""
+        self._titles = {}
+        self._queries = None
+
+    def close(self) -> None:
+        self._state.close()
+
+    def _open_side(self, kind: str, argument: str, name: str) -> Side:
+        if kind == "bm25":
+            return open_full_text_side(self.ws)
+        if kind == "run":
+            texts = {query.query_id: query.query for query in self.judged_queries()}
+            return open_run_side(name, self.titles(), texts)
+        if kind == "hybrid":
+            from engine.ranking.sides import EncoderSide, FullTextSide, HybridSide
+
+            encoder, full_text = self.side(argument), self.side("bm25")
+            assert isinstance(encoder, EncoderSide) and isinstance(full_text, FullTextSide)
+            return HybridSide(encoder, full_text)
+        return open_encoder_side(self.ws, argument, live=self._live)
+
+    def _measures(
+        self, side: Side, query: str, ranking: Ranking, grades: Mapping[str, str]
+    ) -> dict[str, float | None]:
+        if not grades:
+            return dict.fromkeys(SEARCH_MEASURES)
+        settings = self.ws.settings
+        judged = side.rank_judged(query, grades)
+        found = measure_search(
+            ranking.product_ids, judged.product_ids, grades, settings.gains, settings.rbo_p
+        )
+        return {name: found[name] for name in SEARCH_MEASURES}
+
+    def _overlap(self, rankings: list[Ranking]) -> float | None:
+        first, second = (ranking.product_ids for ranking in rankings)
+        return rbo(first, second, self.ws.settings.rbo_p) if first or second else None
+
+    def _items_ready(self) -> tuple[bool, str]:
+        try:
+            open_table(self.ws, ITEMS)
+        except RankbenchError as error:
+            return False, error.what
+        return True, ""
+
+
+def _hits(
+    ranking: Ranking,
+    other: Mapping[str, int],
+    titles: Mapping[str, str],
+    grades: Mapping[str, str],
+    k: int,
+) -> tuple[Hit, ...]:
+    rows = zip(ranking.product_ids[:k], ranking.scores[:k], strict=True)
+    return tuple(
+        Hit(rank, product, titles.get(product, ""), score, grades.get(product), other.get(product))
+        for rank, (product, score) in enumerate(rows, 1)
+    )
+
+
+def _delta(
+    baseline: Mapping[str, float | None], candidate: Mapping[str, float | None]
+) -> dict[str, float | None]:
+    return {
+        name: None if before is None or (after := candidate[name]) is None else after - before
+        for name, before in baseline.items()
+    }

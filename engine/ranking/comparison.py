@@ -1,0 +1,106 @@
+"""One query through both sides, as one immutable value that screens paint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+SEARCH_MEASURES = ("ndcg", "ndcg@10", "rbo_ideal", "mrr@10", "recall@50", "judged@10")
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One row of a ranked list.
+
+    Attributes:
+        rank: from 1.
+        score: cosine for an encoder (-1 to 1); bm25's or the fusion's own scale otherwise.
+        grade: "E", "S", "C", "I", or None where unjudged.
+        other_rank: rank on the other side within its depth, or None.
+    """
+
+    rank: int
+    product_id: str
+    title: str
+    score: float
+    grade: str | None
+    other_rank: int | None
+
+    @property
+    def movement(self) -> int | None:
+        """Places gained against the other side (positive: higher here); None where new."""
+        return None if self.other_rank is None else self.other_rank - self.rank
+
+
+@dataclass(frozen=True, slots=True)
+class SideResult:
+    """One side's answer.
+
+    Attributes:
+        encoder: the side's name (`base`, `bm25`, `hybrid:base`, ...).
+        build: the index build that answered, or "".
+        seen: whether this side was trained on the query.
+        hits: the rows shown.
+        measures: name -> value in [0, 1], None where undefined.
+    """
+
+    encoder: str
+    build: str
+    seen: bool
+    hits: tuple[Hit, ...]
+    measures: Mapping[str, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Both sides' answers to one query.
+
+    Attributes:
+        query_id, split: of the judged query, None where the query is not judged.
+        judged: how many of its judged products are in the catalog.
+        delta: candidate minus baseline per measure.
+        rbo: rank-biased overlap between the sides, 0 to 1.
+        elapsed_ms: from text to value, encoding included.
+    """
+
+    query: str
+    query_id: str | None
+    split: str | None
+    judged: int
+    baseline: SideResult
+    candidate: SideResult
+    delta: Mapping[str, float | None]
+    rbo: float | None
+    elapsed_ms: float
+    catalog_rows: int
+
+    @property
+    def seen(self) -> bool:
+        """Whether either side was trained on the query."""
+        return self.baseline.seen or self.candidate.seen
+
+    def to_json(self) -> dict[str, Any]:
+        """The `search` contract: flat measure keys beside each side's own."""
+        return {
+            "query": self.query,
+            "query_id": self.query_id,
+            "split": self.split,
+            "seen": self.seen,
+            "judged": self.judged,
+            "elapsed_ms": round(self.elapsed_ms, 3),
+            "rbo": self.rbo,
+            "baseline": _side_json(self.baseline),
+            "candidate": _side_json(self.candidate),
+            "delta": dict(self.delta),
+        }
+
+
+def _side_json(side: SideResult) -> dict[str, Any]:
+    return {
+        "encoder": side.encoder,
+        "build": side.build,
+        "seen": side.seen,
+        **side.measures,
+        "hits": [asdict(hit) for hit in side.hits],
+    }

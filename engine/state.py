@@ -1,0 +1,121 @@
+"""What can be derived again, in SQLite: the index builds and which of them is active."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.errors import RankbenchError
+from engine.workspace import unwritable
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS builds (
+    build TEXT PRIMARY KEY,
+    encoder TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    template TEXT NOT NULL,
+    table_name TEXT NOT NULL,
+    rows INTEGER NOT NULL,
+    dim INTEGER NOT NULL,
+    seconds REAL NOT NULL,
+    created REAL NOT NULL,
+    active INTEGER NOT NULL DEFAULT 0
+);
+CREATE UNIQUE INDEX IF NOT EXISTS one_active ON builds (encoder) WHERE active;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """One verified table of vectors: an encoder's, over the texts of one template."""
+
+    build: str
+    encoder: str
+    fingerprint: str
+    template: str
+    table_name: str
+    rows: int
+    dim: int
+    seconds: float
+    created: float
+
+
+class State:
+    """`state.db`. One object a thread; losing the file loses nothing that `index` cannot redo."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._db = sqlite3.connect(path, timeout=10, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.executescript(_SCHEMA)
+        except sqlite3.OperationalError as error:
+            raise unwritable(path.parent, OSError(str(error))) from None
+        except sqlite3.DatabaseError as error:
+            raise RankbenchError(
+                f"{path} is damaged: {error}.",
+                "Delete it and run `rankbench index`; it is rebuilt from the other files.",
+            ) from None
+
+    def active_build(self, encoder: str) -> Build | None:
+        """The build that answers for `encoder`, or None where it was never indexed."""
+        row = self._db.execute(
+            "SELECT build, encoder, fingerprint, template, table_name, rows, dim, seconds, created"
+            " FROM builds WHERE encoder = ? AND active",
+            (encoder,),
+        ).fetchone()
+        return None if row is None else Build(*row)
+
+    def activate(self, build: Build) -> list[str]:
+        """Make `build` its encoder's active one, in one transaction.
+
+        Returns:
+            The tables of the encoder's former builds, which nothing refers to any more.
+        """
+        with self._transaction():
+            former = self._db.execute(
+                "SELECT table_name FROM builds WHERE encoder = ? AND table_name != ?",
+                (build.encoder, build.table_name),
+            ).fetchall()
+            self._db.execute("DELETE FROM builds WHERE encoder = ?", (build.encoder,))
+            self._db.execute(
+                "INSERT INTO builds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
+                (
+                    build.build,
+                    build.encoder,
+                    build.fingerprint,
+                    build.template,
+                    build.table_name,
+                    build.rows,
+                    build.dim,
+                    build.seconds,
+                    build.created or time.time(),
+                ),
+            )
+        return [table for (table,) in former]
+
+    def forget(self, encoder: str) -> list[str]:
+        """Drop the encoder's builds from the list; returns their tables."""
+        with self._transaction():
+            tables = self._db.execute(
+                "SELECT table_name FROM builds WHERE encoder = ?", (encoder,)
+            ).fetchall()
+            self._db.execute("DELETE FROM builds WHERE encoder = ?", (encoder,))
+        return [table for (table,) in tables]
+
+    def close(self) -> None:
+        self._db.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise

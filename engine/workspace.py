@@ -1,0 +1,205 @@
+"""A workspace: one directory with its settings, its paths and its writer lock. Knows no room."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from engine.errors import RankbenchError
+
+FILE_NAME = "workspace.toml"
+VERSION = 1
+GRADES = ("E", "S", "C", "I")
+DEFAULT_GAINS: Mapping[str, float] = {"E": 1.0, "S": 0.1, "C": 0.01, "I": 0.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What `workspace.toml` says.
+
+    Attributes:
+        catalog: path of the catalog file the items were read from.
+        columns: canonical column name -> the file's column name.
+        template: the text that is encoded: a column, or columns in braces (`{title} {brand}`).
+        encoder: id or path of the base encoder; empty for the packaged one.
+        gains: grade -> gain (KDD Cup 2022, task 1, by default).
+        unchanged: a |delta| up to this counts as unchanged.
+        baseline, candidate: the two sides the app opens with; an empty candidate means the newest
+            tuned encoder, or bm25 while there is none.
+    """
+
+    version: int = VERSION
+    name: str = ""
+    catalog: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    template: str = "title"
+    encoder: str = ""
+    gains: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT_GAINS))
+    rbo_p: float = 0.9
+    unchanged: float = 0.01
+    baseline: str = "base"
+    candidate: str = ""
+    theme: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """The paths of one workspace and its settings. Opening one touches nothing but its file."""
+
+    root: Path
+    settings: Settings
+
+    @property
+    def lance_dir(self) -> Path:
+        return self.root / "lance"
+
+    @property
+    def records_path(self) -> Path:
+        return self.root / "records.db"
+
+    @property
+    def state_path(self) -> Path:
+        return self.root / "state.db"
+
+    @property
+    def encoders_dir(self) -> Path:
+        return self.root / "encoders"
+
+    @property
+    def jobs_dir(self) -> Path:
+        return self.root / "jobs"
+
+    @property
+    def reports_dir(self) -> Path:
+        return self.root / "reports"
+
+    @property
+    def cache_dir(self) -> Path:
+        return self.root / "cache"
+
+    def save(self, settings: Settings) -> Workspace:
+        """Write `settings` beside the old file and rename it into place."""
+        _write_settings(self.root / FILE_NAME, settings)
+        return replace(self, settings=settings)
+
+    @contextmanager
+    def writer_lock(self, timeout: float = 0) -> Iterator[None]:
+        """Hold the one writer's place for `lance/` and `encoders/`.
+
+        Raises:
+            RankbenchError: another process holds it for longer than `timeout` seconds.
+        """
+        from filelock import FileLock, Timeout
+
+        try:
+            lock = FileLock(self.root / ".writer.lock", timeout=timeout)
+            lock.acquire()
+        except Timeout:
+            raise RankbenchError(
+                "Another process is writing the index of this workspace.",
+                "Wait for it to end (`rankbench jobs` shows it), then try again.",
+            ) from None
+        except OSError as error:
+            raise unwritable(self.root, error) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def is_workspace(root: Path) -> bool:
+    """Whether `root` holds a `workspace.toml`."""
+    return (root / FILE_NAME).is_file()
+
+
+def create(root: Path, settings: Settings) -> Workspace:
+    """Make the directory of a new workspace and write its settings.
+
+    Raises:
+        RankbenchError: there is a workspace already, or the disk cannot be written.
+    """
+    if is_workspace(root):
+        raise RankbenchError(
+            f"{root} is a workspace already.",
+            "Choose another directory, or add `--force` to read its catalog anew.",
+        )
+    try:
+        for name in ("lance", "encoders", "jobs", "reports", "cache"):
+            (root / name).mkdir(parents=True, exist_ok=True)
+        _write_settings(root / FILE_NAME, settings)
+    except OSError as error:
+        raise unwritable(root, error) from None
+    return Workspace(root.resolve(), settings)
+
+
+def open_workspace(root: Path) -> Workspace:
+    """Open the workspace at `root`.
+
+    Raises:
+        RankbenchError: not a workspace, unreadable settings, or made by a newer version.
+    """
+    path = root / FILE_NAME
+    if not path.is_file():
+        raise RankbenchError(
+            f"{root} is not a Rankbench workspace: it holds no {FILE_NAME}.",
+            "Make one with `rankbench init DIR --catalog FILE`, or name one with `-w DIR`.",
+        )
+    return Workspace(root.resolve(), _read_settings(path))
+
+
+def unwritable(path: Path, error: OSError) -> RankbenchError:
+    """The error for a disk that refuses a write."""
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    return RankbenchError(
+        f"Cannot write in {path}: {reason}.",
+        "Make the directory writable, free some space, or choose another with `-w DIR`.",
+    )
+
+
+def _read_settings(path: Path) -> Settings:
+    import tomllib
+
+    try:
+        data: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise RankbenchError(
+            f"{path} cannot be read: {error}.", "Mend the file, or restore it from a copy."
+        ) from None
+    version = data.get("version", 0)
+    if not isinstance(version, int) or version > VERSION:
+        raise RankbenchError(
+            f"{path.parent} was made by a newer Rankbench (format {version}, this one reads "
+            f"{VERSION}).",
+            "Upgrade Rankbench; nothing was changed.",
+        )
+    known = {f.name for f in fields(Settings)}
+    settings = Settings(**{key: value for key, value in data.items() if key in known})
+    missing = [grade for grade in GRADES if grade not in settings.gains]
+    if missing:
+        raise RankbenchError(
+            f"{path}: the gains lack grade {', '.join(missing)}.",
+            "Give every grade a gain, for example gains = {E = 1.0, S = 0.1, C = 0.01, I = 0.0}.",
+        )
+    return settings
+
+
+def _write_settings(path: Path, settings: Settings) -> None:
+    import tomlkit
+
+    document = tomlkit.parse(path.read_text(encoding="utf-8")) if path.is_file() else None
+    if document is None:
+        document = tomlkit.document()
+        document.add(tomlkit.comment("Rankbench workspace settings; `rankbench --help` says more."))
+    for item in fields(Settings):
+        value = getattr(settings, item.name)
+        document[item.name] = dict(value) if isinstance(value, Mapping) else value
+    beside = path.with_suffix(".toml.tmp")
+    try:
+        beside.write_text(tomlkit.dumps(document), encoding="utf-8")
+        os.replace(beside, path)
+    except OSError as error:
+        raise unwritable(path.parent, error) from None
