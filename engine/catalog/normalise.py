@@ -51,7 +51,7 @@ def normalise_query(text: str) -> str:
 
 def query_tokens(text: str) -> frozenset[str]:
     """The set of words of the normalised query, punctuation removed."""
-    return frozenset(re.findall(r"\w+", normalise_query(text)))
+    return frozenset(_singular(word) for word in re.findall(r"\w+", normalise_query(text)))
 
 
 def _normalise_once(text: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 RBO_P = 0.9
+UNCHANGED = 0.01
 RBO_DEPTH = 100
 CATALOG_DEPTH = 1000
 PRIMARY = "ndcg@10"
@@ -47,12 +48,20 @@ DEFINITIONS: Mapping[str, Definition] = {
 }
 
 
-def measures_hash(gains: Mapping[str, float], p: float = RBO_P) -> str:
-    """12 hex digits of everything the figures depend on beside the data: gains, p, depths."""
+def measures_hash(
+    gains: Mapping[str, float], p: float = RBO_P, unchanged: float = UNCHANGED
+) -> str:
+    """12 hex digits of all that the figures depend on beside the data: gains, p, depths, threshold.
+
+    Args:
+        gains: grade -> gain.
+        unchanged: a |delta| up to this counts as unchanged.
+    """
     content = {
         "version": VERSION,
         "gains": {grade: float(gain) for grade, gain in gains.items()},
         "p": float(p),
+        "unchanged": float(unchanged),
         "rbo_depth": RBO_DEPTH,
         "catalog_depth": CATALOG_DEPTH,
         "definitions": {name: asdict(item) | {"about": ""} for name, item in DEFINITIONS.items()},

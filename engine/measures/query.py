@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 
-from engine.errors import UsageError
-from engine.measures import DEFINITIONS, RBO_P
+from engine.errors import RankbenchError, UsageError
+from engine.measures import DEFINITIONS, RBO_P, measures_hash
 from engine.measures.checks import check_distinct, check_judged
 from engine.measures.judged import judged
 from engine.measures.ndcg import ndcg
@@ -15,12 +14,11 @@ from engine.measures.rbo import rbo_ideal, rbo_ideal_strict
 from engine.measures.recall import recall
 from engine.measures.reciprocal_rank import reciprocal_rank
 
+__all__ = ["CANDIDATES", "measure_query", "measure_search", "measures_hash"]
+
 CANDIDATES = ("judged", "catalog")
-_COUNTERS = {
-    "reciprocal_rank": reciprocal_rank,
-    "precision": precision,
-    "judged": judged,
-}
+_COUNTERS = {"reciprocal_rank": reciprocal_rank, "precision": precision, "judged": judged}
+_IDEALS = {"rbo_ideal": rbo_ideal, "rbo_ideal_strict": rbo_ideal_strict}
 
 
 def measure_query(
@@ -82,6 +80,11 @@ def _measure(
 ) -> dict[str, float | None]:
     """Measures over `ranked`, RBO to the ideal over `judged_ids`, `ndcg` over `full`."""
     check_judged(judged_ids, grades)
+    if len(judged_ids) != len(grades):
+        raise RankbenchError(
+            f"{len(judged_ids)} of {len(grades)} judged products are ranked.",
+            "Rank every judged product of the query, those a side does not find last.",
+        )
     # Every measure with a depth looks at the first ranks only; the other nine hundred stay unread.
     deepest = max(item.depth or 0 for item in DEFINITIONS.values())
     top = ranked[:deepest]
@@ -107,6 +110,3 @@ def _measure(
             flags = known if item.family == "judged" else relevant
             found[name] = _COUNTERS[item.family](flags, item.depth)
     return found
-
-
-_IDEALS = {"rbo_ideal": partial(rbo_ideal), "rbo_ideal_strict": partial(rbo_ideal_strict)}

@@ -1,0 +1,52 @@
+# `make demo` and `make test` set up .venv themselves; a second run works offline.
+
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+# Another interpreter: make install PYTHON=/path/to/python3.12
+PYTHON ?=
+
+.PHONY: help install demo test lint snapshots bench clean
+
+help:
+	@echo "make demo       open the app on the demo shop"
+	@echo "make test       run the tests"
+	@echo "make install    set up .venv and nothing else"
+	@echo "make lint       style, formatting, and who may import whom"
+	@echo "make snapshots  redraw the kept screens (look at the difference before committing)"
+	@echo "make bench      measure latency, rates and memory"
+	@echo "make clean      remove .venv and caches"
+
+install: $(STAMP)
+
+# A shim named python3.12 may exist and fail, so each candidate is run, not only looked up.
+# hatchling is installed first so that the build of the project itself fetches nothing.
+$(STAMP): pyproject.toml constraints.txt
+	@found=; for python in $(PYTHON) python3.12 python3.11 python3 python; do \
+	  if "$$python" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' \
+	    >/dev/null 2>&1; then found=$$python; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+	  echo "Rankbench needs Python 3.11 or 3.12 with its venv module; name one: make install PYTHON=/path/to/python3.12" >&2; \
+	  exit 1; \
+	fi; \
+	if ! $(PY) -c 'import sys, pip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' >/dev/null 2>&1; then \
+	  "$$found" -m venv --clear $(VENV); \
+	fi
+	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt hatchling editables
+	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[test]'
+	@touch $(STAMP)
+
+demo: install
+	$(VENV)/bin/rankbench demo
+
+test: install
+	$(PY) -m pytest
+
+lint: install
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/lint-imports
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,159 @@
+"""What an evaluation found, as immutable values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from engine.evaluation.intervals import Delta
+
+Measures = Mapping[str, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class QueryRow:
+    """One query of the mean.
+
+    Attributes:
+        split: "train", "dev", "test", or None while unassigned.
+        seen: whether either side was trained on it.
+        columns: further columns of the query file (stratum, ...).
+        grades: product id -> grade, of the judged products that the catalog holds.
+        rbo: overlap of the two sides' rankings, 0 to 1; None where both are empty.
+        baseline, candidate, delta: measure -> value; delta is candidate minus baseline.
+        bounds: least and greatest delta of ndcg@10 that judging every hit could show.
+        floor: what a random ranking scores, for the measures of `FLOORS`.
+        rankings: the two rankings measured, best first; empty unless they were kept.
+    """
+
+    query_id: str
+    query: str
+    split: str | None
+    seen: bool
+    columns: Mapping[str, str]
+    grades: Mapping[str, str]
+    rbo: float | None
+    baseline: Measures
+    candidate: Measures
+    delta: Measures
+    bounds: tuple[float, float]
+    floor: Measures
+    rankings: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "query_id": self.query_id,
+            "query": self.query,
+            "split": self.split,
+            "seen": self.seen,
+            "columns": dict(self.columns),
+            "judged": len(self.grades),
+            "rbo": self.rbo,
+            "bounds": list(self.bounds),
+            "baseline": dict(self.baseline),
+            "candidate": dict(self.candidate),
+            "delta": dict(self.delta),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class SideMeans:
+    """One side's means over the queries; None where a measure is undefined."""
+
+    encoder: str
+    build: str
+    means: Measures
+
+    def to_json(self) -> dict[str, Any]:
+        return {"encoder": self.encoder, "build": self.build, **self.means}
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The queries that share a value of a column.
+
+    Attributes:
+        n: how many; the other attributes are as `Evaluation`'s.
+    """
+
+    n: int
+    baseline: Measures
+    candidate: Measures
+    delta: Mapping[str, Delta]
+    bounds: tuple[float, float] | None
+    floor: Measures
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "queries": self.n,
+            "baseline": dict(self.baseline),
+            "candidate": dict(self.candidate),
+            "delta": {name: delta.to_json() for name, delta in self.delta.items()},
+            "bounds": list(self.bounds) if self.bounds else None,
+            "floor": dict(self.floor),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A query set through both sides.
+
+    Attributes:
+        excluded: ids of the selected queries without a product of positive gain in the catalog;
+            they are in no mean.
+        absent: judgments left out because the catalog lacks the product.
+        split: as selected ("test", "unseen", ...).
+        candidates: "catalog" or "judged".
+        inputs: hashes of catalog, judgments and measures: two evaluations compare where they agree.
+        gains, rbo_p, unchanged: the settings the measures were computed with.
+        rbo: mean overlap of the sides; None without a query that has one.
+        delta: measure -> mean difference with interval, p and counts.
+        bounds: least and greatest mean delta of ndcg@10 that judging every hit could show.
+        floor: mean of what a random ranking scores.
+        rows: the queries of the mean, in their order.
+    """
+
+    baseline: SideMeans
+    candidate: SideMeans
+    excluded: tuple[str, ...]
+    absent: int
+    split: str
+    candidates: str
+    inputs: Mapping[str, str]
+    gains: Mapping[str, float]
+    rbo_p: float
+    unchanged: float
+    rbo: float | None
+    delta: Mapping[str, Delta]
+    bounds: tuple[float, float] | None
+    floor: Measures
+    rows: tuple[QueryRow, ...]
+
+    @property
+    def queries(self) -> int:
+        """How many queries are in the means."""
+        return len(self.rows)
+
+    def to_json(self, per_query: bool = False) -> dict[str, Any]:
+        """The `eval` contract; every query's own row under `per_query` where it is asked for."""
+        found: dict[str, Any] = {
+            "queries": self.queries,
+            "excluded": len(self.excluded),
+            "absent": self.absent,
+            "split": self.split,
+            "candidates": self.candidates,
+            "inputs": dict(self.inputs),
+            "gains": dict(self.gains),
+            "rbo_p": self.rbo_p,
+            "unchanged": self.unchanged,
+            "rbo": self.rbo,
+            "baseline": self.baseline.to_json(),
+            "candidate": self.candidate.to_json(),
+            "delta": {name: delta.to_json() for name, delta in self.delta.items()},
+            "bounds": {"ndcg@10": list(self.bounds) if self.bounds else None},
+            "floor": dict(self.floor),
+        }
+        if per_query:
+            found["per_query"] = [row.to_json() for row in self.rows]
+        return found

@@ -1,0 +1,52 @@
+"""Which judged queries an evaluation is over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from engine.catalog.queries import JudgedQuery
+from engine.errors import RankbenchError, UsageError
+
+SPLITS = ("train", "dev", "test", "unseen", "all")
+
+
+class Seeing(Protocol):
+    """What a side says of a query."""
+
+    def seen(self, query: str) -> bool: ...
+
+
+def select(
+    queries: Iterable[JudgedQuery], split: str, sides: Sequence[Seeing]
+) -> list[JudgedQuery]:
+    """The queries of `split`, in their order.
+
+    Args:
+        split: "train", "dev", "test", "all", or "unseen": every query, whatever its split, that
+            neither side nor a parent of one was trained on.
+        sides: both sides; asked for "unseen" only.
+
+    Raises:
+        UsageError: another split.
+        RankbenchError: no query is left.
+    """
+    if split not in SPLITS:
+        raise UsageError(f"There is no split {split!r}.", f"Choose one of {', '.join(SPLITS)}.")
+    every = list(queries)
+    if not every:
+        raise RankbenchError(
+            "There are no judged queries.", "Read some with `rankbench import judgments FILE`."
+        )
+    if split == "all":
+        return every
+    if split == "unseen":
+        chosen = [q for q in every if not any(side.seen(q.query) for side in sides)]
+    else:
+        chosen = [q for q in every if q.split == split]
+    if not chosen:
+        raise RankbenchError(
+            f"None of the {len(every)} judged queries is in {split}.",
+            "Choose another with --split; `all` takes every query.",
+        )
+    return chosen

@@ -1,0 +1,144 @@
+"""Out-of-fold scores pooled into a table with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from engine.catalog.queries import JudgedQuery
+from engine.evaluation.intervals import Delta, paired_delta
+from engine.experiments.store import Scores, Store
+from engine.measures import DEFINITIONS
+from engine.training.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One measure: each system's mean over the queries where it is defined, and the deltas.
+
+    Attributes:
+        means: system ("base", "tuned", "bm25") -> mean; None where no query defines it.
+        deltas: "base" or "bm25" -> tuned minus that one, paired by query.
+    """
+
+    measure: str
+    means: Mapping[str, float | None]
+    deltas: Mapping[str, Delta]
+
+
+@dataclass(frozen=True, slots=True)
+class CrossvalResult:
+    """A cross-validation's outcome.
+
+    Attributes:
+        queries: in the means; excluded: without a positive grade in the catalog.
+        table: one row a measure, over all queries.
+        strata: "column=value" -> rows over those queries; n is in the rows' deltas.
+        per_query: query id, query, fold scores of each system; tuned is the mean over seeds.
+        runs: what each fold and seed chose and took.
+    """
+
+    recipe: Mapping[str, Any]
+    folds: int
+    seeds: tuple[int, ...]
+    queries: int
+    excluded: int
+    table: tuple[Row, ...]
+    strata: Mapping[str, tuple[Row, ...]]
+    per_query: tuple[Mapping[str, Any], ...]
+    runs: tuple[Mapping[str, Any], ...]
+    inputs: Mapping[str, Any]
+    seconds: float
+
+    def row(self, measure: str) -> Row:
+        return next(row for row in self.table if row.measure == measure)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def pool(
+    store: Store,
+    queries: Sequence[JudgedQuery],
+    *,
+    recipe: Recipe,
+    folds: int,
+    seeds: tuple[int, ...],
+    excluded: int,
+    unchanged: float,
+    by: Sequence[str],
+    seconds: float,
+) -> CrossvalResult:
+    """Read every fold and seed back and make the table; also written as `result.json`."""
+    systems: dict[str, Scores] = {"base": store.read("base")["queries"]}
+    runs = []
+    seen: dict[str, list[Mapping[str, float | None]]] = {}
+    for seed in seeds:
+        for fold in range(folds):
+            data = store.read(store.name(fold, seed))
+            for query_id, scores in data.pop("queries").items():
+                seen.setdefault(query_id, []).append(scores)
+            runs.append({"fold": fold, "seed": seed, **data})
+    systems["tuned"] = {query_id: _mean(scores) for query_id, scores in seen.items()}
+    if store.has_baseline("bm25"):
+        systems["bm25"] = store.read("bm25")["queries"]
+    strata: dict[str, tuple[Row, ...]] = {}
+    for column in by:
+        for value in sorted({q.columns[column] for q in queries if q.columns.get(column)}):
+            ids = [q.query_id for q in queries if q.columns.get(column) == value]
+            strata[f"{column}={value}"] = _rows(systems, ids, unchanged)
+    result = CrossvalResult(
+        recipe=recipe.to_json(),
+        folds=folds,
+        seeds=seeds,
+        queries=len(queries),
+        excluded=excluded,
+        table=_rows(systems, [query.query_id for query in queries], unchanged),
+        strata=strata,
+        per_query=tuple(
+            {
+                "query_id": query.query_id,
+                "query": query.query,
+                **{name: scores[query.query_id] for name, scores in systems.items()},
+            }
+            for query in queries
+        ),
+        runs=tuple(runs),
+        inputs=store.settings,
+        seconds=round(seconds, 2),
+    )
+    store.write_result(result.to_json())
+    return result
+
+
+def _mean(scores: Sequence[Mapping[str, float | None]]) -> dict[str, float | None]:
+    """The mean over seeds; a measure undefined for a query is so under every seed."""
+    found: dict[str, float | None] = {}
+    for measure in DEFINITIONS:
+        values = [one[measure] for one in scores]
+        defined = [value for value in values if value is not None]
+        found[measure] = float(np.mean(defined)) if defined else None
+    return found
+
+
+def _rows(systems: Mapping[str, Scores], ids: Sequence[str], unchanged: float) -> tuple[Row, ...]:
+    rows = []
+    for measure in DEFINITIONS:
+        means: dict[str, float | None] = {}
+        for name, scores in systems.items():
+            values = [v for i in ids if (v := scores[i][measure]) is not None]
+            means[name] = float(np.mean(values)) if values else None
+        deltas = {}
+        for name in ("base", "bm25"):
+            if name not in systems:
+                continue
+            pairs = [(systems[name][i][measure], systems["tuned"][i][measure]) for i in ids]
+            both = [(a, b) for a, b in pairs if a is not None and b is not None]
+            if both:
+                left, right = zip(*both, strict=True)
+                deltas[name] = paired_delta(left, right, unchanged=unchanged)
+        rows.append(Row(measure, means, deltas))
+    return tuple(rows)

@@ -1,0 +1,156 @@
+"""The directory of a cross-validation: settings, one set of files a fold and seed, run files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from engine.catalog.queries import JudgedQuery
+from engine.encoders.fingerprint import fingerprint
+from engine.errors import RankbenchError
+from engine.formats.runs import write_qrels, write_run
+from engine.training.examples import judgments_hash
+from engine.training.recipe import Recipe
+from engine.workspace import unwritable
+
+Scores = Mapping[str, Mapping[str, float | None]]
+"""Query id -> measure -> value."""
+
+
+def settings_of(
+    recipe: Recipe,
+    base_dir: Path,
+    texts: Mapping[str, str],
+    queries: Sequence[JudgedQuery],
+    folds: int,
+    gains: Mapping[str, float],
+    rbo_p: float,
+) -> dict[str, Any]:
+    """What two runs must share for their folds to be one experiment. Seeds may be added later."""
+    what = recipe.to_json()
+    what.pop("summary")
+    what["parameters"].pop("seed", None)
+    digest = hashlib.sha256(json.dumps(sorted(texts.items())).encode()).hexdigest()[:16]
+    return {
+        "recipe": what,
+        "base": fingerprint(base_dir),
+        "catalog": digest,
+        "judgments": judgments_hash(queries),
+        "folds": folds,
+        "gains": dict(gains),
+        "rbo_p": rbo_p,
+    }
+
+
+class Store:
+    """Reads and writes the directory; a fold's JSON comes last and whole, so its presence is done.
+
+    `<name>.json`, `<name>.run` (catalog) and `<name>.judged.run`, where name is `fold0-seed0`,
+    `base` or `bm25`; `qrels.txt` and `settings.json` beside them.
+    """
+
+    work_prefix = ".work-"
+
+    def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
+        """Open or make the directory.
+
+        Raises:
+            RankbenchError: it holds an experiment with other settings, or cannot be written.
+        """
+        self.path = path
+        self.settings = dict(settings)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            for left in path.glob(f"{self.work_prefix}*"):
+                shutil.rmtree(left, ignore_errors=True)
+            known = path / "settings.json"
+            if known.is_file():
+                self._check(json.loads(known.read_text(encoding="utf-8")))
+            else:
+                self._write("settings.json", self.settings)
+        except ValueError:
+            raise RankbenchError(f"{path} cannot be read.", "Remove it, and start anew.") from None
+        except OSError as error:
+            raise unwritable(path, error) from None
+
+    @staticmethod
+    def name(fold: int, seed: int) -> str:
+        return f"fold{fold}-seed{seed}"
+
+    def has(self, fold: int, seed: int) -> bool:
+        return (self.path / f"{self.name(fold, seed)}.json").is_file()
+
+    def has_baseline(self, name: str) -> bool:
+        return (self.path / f"{name}.json").is_file()
+
+    def write_scores(
+        self,
+        name: str,
+        scores: Scores,
+        catalog: Mapping[str, Sequence[str]],
+        judged: Mapping[str, Sequence[str]],
+        facts: Mapping[str, Any],
+    ) -> None:
+        """Run files first, then the scores, which make the fold done."""
+        write_run(self.path / f"{name}.run", catalog, tag=name)
+        write_run(self.path / f"{name}.judged.run", judged, tag=name)
+        try:
+            self._write(f"{name}.json", {**facts, "queries": scores})
+        except OSError as error:
+            raise unwritable(self.path, error) from None
+
+    def read(self, name: str) -> dict[str, Any]:
+        """One fold's or baseline's JSON.
+
+        Raises:
+            RankbenchError: it is damaged.
+        """
+        path = self.path / f"{name}.json"
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RankbenchError(
+                f"{path} cannot be read: {error}.", "Remove it; the next run makes it again."
+            ) from None
+
+    def write_qrels(
+        self, queries: Sequence[JudgedQuery], gains: Mapping[str, float], texts: Mapping[str, str]
+    ) -> None:
+        """The judgments in the catalog as the smallest whole multiples of the gains."""
+        factor = next(
+            (f for f in (1, 10, 100, 1000) if all(_whole(g * f) for g in gains.values())), 10_000
+        )
+        grades = {
+            query.query_id: {
+                product: round(gains[grade] * factor)
+                for product, grade in query.grades.items()
+                if texts.get(product)
+            }
+            for query in queries
+        }
+        write_qrels(self.path / "qrels.txt", grades)
+
+    def write_result(self, result: Mapping[str, Any]) -> None:
+        self._write("result.json", result)
+
+    def _check(self, known: Mapping[str, Any]) -> None:
+        differing = [key for key, value in self.settings.items() if known.get(key) != value]
+        if differing:
+            raise RankbenchError(
+                f"{self.path} holds another experiment: {', '.join(differing)} differ.",
+                "Choose another directory, or remove that one.",
+            )
+
+    def _write(self, name: str, value: Mapping[str, Any]) -> None:
+        beside = self.path / f"{name}.tmp"
+        beside.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        os.replace(beside, self.path / name)
+
+
+def _whole(value: float) -> bool:
+    return abs(value - round(value)) < 1e-9

@@ -1,0 +1,78 @@
+"""The worker: reads `job.json`, waits for its turn, does the work, has the last word."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import shutil
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+from engine import supervise
+from engine.errors import RankbenchError
+from engine.jobs.context import Context, Events, Stopped, stop_on_sigterm
+from engine.jobs.queue import place
+from engine.training.outcome import Cancelled
+from engine.workspace import open_workspace
+
+KINDS = ("train", "index")
+NICENESS = 10
+
+
+def main(arguments: list[str]) -> int:
+    """Run the job in the directory named; the exit status is 0 only where it is done."""
+    if len(arguments) != 1:
+        print("usage: python -m engine.jobs JOB_DIRECTORY", file=sys.stderr)
+        return 2
+    directory = Path(arguments[0]).resolve()
+    events = Events(directory / "events.jsonl")
+    try:
+        stop_on_sigterm()
+        supervise.write_pid(directory, os.getpid())
+        if hasattr(os, "nice"):
+            os.nice(NICENESS)
+        return _run(directory, events)
+    except (Stopped, KeyboardInterrupt):
+        events.emit("cancelled", message="Stopped.")
+        return 1
+    except RankbenchError as error:
+        cancelled = isinstance(error, Cancelled)
+        message = error.what if cancelled else f"{error.what} {error.todo}".strip()
+        events.emit("cancelled" if cancelled else "failed", message=message)
+        return 1
+    except Exception as error:
+        traceback.print_exc()
+        reason = str(error).strip().splitlines()
+        what = f"{type(error).__name__}: {reason[0] if reason else ''}"
+        events.emit("failed", message=f"{what[:300]} (the whole of it: {directory / 'log'})")
+        return 1
+    finally:
+        shutil.rmtree(directory / "work", ignore_errors=True)
+
+
+def _run(directory: Path, events: Events) -> int:
+    data: dict[str, Any] = json.loads((directory / "job.json").read_text(encoding="utf-8"))
+    ws = open_workspace(Path(data["workspace"]))
+    kind = data["kind"]
+    if kind not in KINDS:
+        raise RankbenchError(f"Unknown kind of job: {kind!r}.", f"Known: {', '.join(KINDS)}.")
+    context = Context(ws, data["id"], directory, data.get("params", {}), events)
+
+    def waiting() -> None:
+        events.emit("queued")
+
+    with place(ws, context.id, waiting, context.should_stop) as turn:
+        if not turn:
+            events.emit("cancelled", message="Cancelled while it waited.")
+            return 1
+        events.emit("started", kind=kind, pid=os.getpid())
+        result = importlib.import_module(f"engine.jobs.{kind}").run(context)
+        events.emit("done", **result)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,85 @@
+"""What a kind of work gets: its workspace, its parameters, and how to speak and to stop."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.errors import RankbenchError
+from engine.workspace import Workspace
+
+
+class Stopped(BaseException):
+    """SIGTERM arrived. A BaseException, so that no library's handler swallows it."""
+
+
+class Events:
+    """Appends to `events.jsonl`: one write a line, so that a reader never sees two mixed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def emit(self, event: str, **values: Any) -> None:
+        line = json.dumps({"t": round(time.time(), 3), "event": event, **values}) + "\n"
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            os.write(descriptor, line.encode())
+        finally:
+            os.close(descriptor)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One job at work.
+
+    Attributes:
+        directory: `jobs/<id>`; work: `jobs/<id>/work`, where half-made things lie.
+    """
+
+    ws: Workspace
+    id: str
+    directory: Path
+    params: Mapping[str, Any]
+    events: Events
+
+    @property
+    def work(self) -> Path:
+        return self.directory / "work"
+
+    def report(self, event: Mapping[str, Any]) -> None:
+        """Write an event a room below gave: a dict with `event` and whatever else."""
+        values = dict(event)
+        self.events.emit(str(values.pop("event", "log")), **values)
+
+    def should_stop(self) -> bool:
+        return (self.directory / "cancel").exists()
+
+    def text(self, key: str, default: str = "") -> str:
+        """The parameter `key` as text.
+
+        Raises:
+            RankbenchError: it is something else.
+        """
+        value = self.params.get(key, default)
+        if value is None:
+            return default
+        if not isinstance(value, str):
+            raise RankbenchError(f"The job's {key} is not a text: {value!r}.")
+        return value
+
+
+def stop_on_sigterm() -> None:
+    """Turn SIGTERM into `Stopped` in the main thread."""
+
+    def handler(number: int, frame: object) -> None:
+        # A second one would interrupt the clearing up.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise Stopped
+
+    signal.signal(signal.SIGTERM, handler)

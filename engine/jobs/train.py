@@ -1,0 +1,126 @@
+"""Training in the background: judgments and a base in, an encoder with its build out.
+
+Params: {"recipe": name, "set": ["key=value"], "name": encoder name or "", "base": encoder name,
+"seed": int or null}. Reads the train split, selects on dev, never looks at test.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from engine.catalog.queries import JudgedQuery
+from engine.encoders.registry import BASE, check_name, publish, resolve
+from engine.errors import RankbenchError
+from engine.jobs.context import Context
+from engine.jobs.index import index
+from engine.training.outcome import Cancelled
+from engine.training.recipe import Recipe, load_recipe
+from engine.training.train import BaseVectors, train
+from engine.workspace import Workspace
+
+
+def run(context: Context) -> dict[str, Any]:
+    """Train, put the encoder in its place, index it; returns the last event's values.
+
+    Raises:
+        RankbenchError: bad parameters, nothing to train on, or what `train` raises.
+    """
+    ws = context.ws
+    recipe, name = check(ws, context.params)
+    base = resolve(ws, context.text("base", BASE))
+    queries = [query for query in judged_queries(ws) if query.split in ("train", "dev")]
+    texts, catalog = read_texts(ws)
+    finished = context.work / "encoder"
+    result = train(
+        recipe,
+        base.path,
+        [query for query in queries if query.split == "train"],
+        [query for query in queries if query.split == "dev"],
+        texts,
+        finished,
+        seed=context.params.get("seed"),
+        report=context.report,
+        should_stop=context.should_stop,
+        base_vectors=base_vectors(context, base.name),
+        gains=ws.settings.gains,
+        name=name or next_name(ws, recipe.name),
+        base_name=base.name,
+        data={"catalog": catalog, "template": ws.settings.template},
+        checkpoints=context.directory / "checkpoints",
+    )
+    saved = result.card.name
+    publish(ws, finished, saved)
+    # From here on the encoder exists, whole; a cancel only leaves it without its build.
+    context.events.emit("log", message=f"saved as {saved}", encoder=saved)
+    try:
+        index(context, saved)
+    except Cancelled:
+        raise Cancelled(
+            f"Cancelled after {saved} was saved, before it was indexed.",
+            f"Index it with `rankbench index --encoder {saved}`.",
+        ) from None
+    scores = result.card.scores
+    return {
+        "encoder": saved,
+        "beats_base": result.card.beats_base,
+        "note": result.card.note,
+        "measure": scores.get("measure"),
+        "base_score": scores.get("base"),
+        "tuned_score": scores.get("tuned"),
+        "rows": result.rows,
+        "seconds": result.card.seconds,
+    }
+
+
+def check(ws: Workspace, params: Any) -> tuple[Recipe, str]:
+    """Recipe and name of a training job, checked; the command line asks this before it starts one.
+
+    Raises:
+        UsageError: an unknown recipe, a wrong `set`, an impossible name.
+        RankbenchError: the name is taken.
+    """
+    recipe = load_recipe(str(params.get("recipe") or "infonce")).with_set(params.get("set") or [])
+    name = str(params.get("name") or "")
+    if name:
+        check_name(name)
+        if (ws.encoders_dir / name).exists() or name == BASE:
+            raise RankbenchError(
+                f"There is an encoder called {name!r} already.", "Choose another with `--name`."
+            )
+    return recipe, name
+
+
+def next_name(ws: Workspace, recipe: str) -> str:
+    """`<recipe>-NN`, one past the highest there is."""
+    pattern = re.compile(re.escape(recipe) + r"-(\d+)")
+    present = [path.name for path in ws.encoders_dir.iterdir()] if ws.encoders_dir.is_dir() else []
+    numbers = [int(found[1]) for name in present if (found := pattern.fullmatch(name))]
+    return f"{recipe}-{max(numbers, default=0) + 1:02d}"
+
+
+def judged_queries(ws: Workspace) -> list[JudgedQuery]:
+    """The workspace's judged queries; those without a split are given one first."""
+    from engine.records import Records
+
+    with Records(ws.records_path) as records:
+        records.assign_missing_splits()
+        return records.judged_queries()
+
+
+def read_texts(ws: Workspace) -> tuple[dict[str, str], str]:
+    """Product id -> rendered text, and the catalog's hash."""
+    from engine.index.store import catalog_hash, read_items
+
+    items = read_items(ws, ["product_id", "text"])
+    texts = dict(zip(items["product_id"].to_list(), items["text"].to_list(), strict=True))
+    return texts, catalog_hash(ws)
+
+
+def base_vectors(context: Context, name: str) -> BaseVectors:
+    """The base's document vectors, its index brought up to date first (mostly nothing to do)."""
+    from engine.index.build import load_matrix
+
+    index(context, name)
+    matrix = load_matrix(context.ws, name)
+    return matrix.ids, matrix.vectors

@@ -1,0 +1,194 @@
+"""Cross-validation on the tiny shop: pooling, resuming, and what it leaves behind."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine.catalog.queries import JudgedQuery
+from engine.catalog.splits import folds as make_folds
+from engine.catalog.splits import link_groups
+from engine.errors import RankbenchError
+from engine.experiments.crossval import crossval, inner_split
+from engine.formats.runs import read_run
+from engine.measures.ndcg import ndcg
+from engine.training.outcome import Cancelled
+from engine.training.recipe import Recipe, load_recipe
+from engine.workspace import DEFAULT_GAINS
+
+Texts = dict[str, str]
+Queries = list[JudgedQuery]
+
+
+@pytest.fixture(scope="module")
+def queries(tiny_queries: Queries) -> Queries:
+    """Only the Exact, the accessory and two others stay judged, so that groups do not chain."""
+    kept = []
+    for query in tiny_queries:
+        exact = [p for p, grade in query.grades.items() if grade == "E"]
+        rest = [p for p, grade in query.grades.items() if grade == "I"]
+        kept.append(
+            JudgedQuery(
+                query.query_id,
+                query.query,
+                "",
+                {p: query.grades[p] for p in [*exact, *rest[:2]]},
+                query.columns,
+            )
+        )
+    return kept
+
+
+@pytest.fixture
+def recipe() -> Recipe:
+    return load_recipe("infonce").with_set(["max_steps=4", "lr=1e-3", "dev_products=80"])
+
+
+def bm25(texts: Texts) -> Any:
+    """A stand-in with bm25's shape: products by how many words they share with the query."""
+
+    def rank(query: str) -> list[str]:
+        words = set(query.split())
+        found = [(-len(words & set(t.split())), p) for p, t in texts.items()]
+        return [p for score, p in sorted(found) if score < 0]
+
+    return rank
+
+
+def test_every_query_is_scored_once_by_an_encoder_that_never_saw_it(
+    tiny_encoder_dir: Path, tiny_texts: Texts, queries: Queries, recipe: Recipe, tmp_path: Path
+) -> None:
+    out = tmp_path / "cv"
+    encoders = tmp_path / "encoders"
+    events: list[dict[str, Any]] = []
+    result = crossval(
+        recipe,
+        tiny_encoder_dir,
+        tiny_texts,
+        queries,
+        out,
+        folds=3,
+        seeds=(0, 1),
+        bm25=bm25(tiny_texts),
+        progress=events.append,
+        device="cpu",
+    )
+    assert result.queries == 40 and result.excluded == 0 and len(result.runs) == 6
+    fold_of = make_folds(queries, 3)
+    for fold in range(3):
+        for seed in (0, 1):
+            data = json.loads((out / f"fold{fold}-seed{seed}.json").read_text())
+            assert set(data["queries"]) == {q for q, f in fold_of.items() if f == fold}
+            # A third was held out, a seventh of the rest chose, the others trained.
+            assert data["train_queries"] + data["dev_queries"] == 40 - len(data["queries"])
+            assert data["dev_queries"] > 0
+    # No encoder stays, neither registered nor in a corner of the directory.
+    assert not encoders.exists()
+    assert not [p for p in out.rglob("*") if p.is_dir() or p.suffix == ".safetensors"]
+
+    row = result.row("ndcg@10")
+    per_query = {item["query_id"]: item for item in result.per_query}
+    tuned = [item["tuned"]["ndcg@10"] for item in per_query.values()]
+    base = [item["base"]["ndcg@10"] for item in per_query.values()]
+    assert row.means["tuned"] == pytest.approx(np.mean(tuned))
+    assert row.deltas["base"].mean == pytest.approx(np.mean(tuned) - np.mean(base))
+    assert row.deltas["base"].n == 40 and row.deltas["bm25"].n == 40
+    assert set(result.strata) == {"stratum=even", "stratum=odd"}
+    assert result.strata["stratum=odd"][0].deltas["base"].n == 20
+    assert json.loads((out / "result.json").read_text())["queries"] == 40
+    assert {e["run"] for e in events if "run" in e} == {1, 2, 3, 4, 5, 6}
+
+    # The table can be made again from the run files alone.
+    for measure, files in (("ndcg@10", ".run"), ("ndcg", ".judged.run")):
+        for query in queries:
+            values = []
+            for seed in (0, 1):
+                name = f"fold{fold_of[query.query_id]}-seed{seed}{files}"
+                ranked = read_run(out / name)[query.query_id]
+                gains = [DEFAULT_GAINS.get(query.grades.get(p, "I"), 0.0) for p in ranked]
+                every = [DEFAULT_GAINS[grade] for grade in query.grades.values()]
+                values.append(ndcg(gains, every, 10 if measure == "ndcg@10" else None))
+            found = per_query[query.query_id]["tuned"][measure]
+            assert found == pytest.approx(np.mean(values), abs=1e-9)
+
+
+def test_a_rerun_goes_on_from_the_folds_that_ended(
+    tiny_encoder_dir: Path, tiny_texts: Texts, queries: Queries, recipe: Recipe, tmp_path: Path
+) -> None:
+    out = tmp_path / "cv"
+
+    def run(**more: Any) -> Any:
+        return crossval(
+            recipe, tiny_encoder_dir, tiny_texts, queries, out, folds=3, device="cpu", **more
+        )
+
+    with pytest.raises(Cancelled):
+        run(should_stop=lambda: (out / "fold0-seed0.json").exists())
+    done = (out / "fold0-seed0.json").read_bytes()
+    assert not (out / "fold1-seed0.json").exists()
+    (out / ".work-dead").mkdir()
+    events: list[dict[str, Any]] = []
+    result = run(progress=events.append)
+    assert (out / "fold0-seed0.json").read_bytes() == done
+    assert {e["fold"] for e in events if "fold" in e} == {1, 2}
+    assert not (out / ".work-dead").exists()
+
+    again = crossval(
+        recipe, tiny_encoder_dir, tiny_texts, queries, tmp_path / "fresh", folds=3, device="cpu"
+    )
+    assert again.per_query == result.per_query
+
+
+def test_another_experiments_directory_is_refused(
+    tiny_encoder_dir: Path, tiny_texts: Texts, queries: Queries, recipe: Recipe, tmp_path: Path
+) -> None:
+    with pytest.raises(Cancelled):
+        crossval(
+            recipe,
+            tiny_encoder_dir,
+            tiny_texts,
+            queries,
+            tmp_path,
+            folds=3,
+            should_stop=lambda: True,
+        )
+    with pytest.raises(RankbenchError, match="recipe differ"):
+        crossval(
+            recipe.with_set(["lr=1e-5"]), tiny_encoder_dir, tiny_texts, queries, tmp_path, folds=3
+        )
+
+
+def test_the_adapter_ranks_without_encoding_the_catalog_again(
+    tiny_encoder_dir: Path, tiny_texts: Texts, queries: Queries, tmp_path: Path
+) -> None:
+    events: list[dict[str, Any]] = []
+    recipe = load_recipe("adapter").with_set(["epochs=2"])
+    result = crossval(
+        recipe,
+        tiny_encoder_dir,
+        tiny_texts,
+        queries,
+        tmp_path,
+        folds=2,
+        progress=events.append,
+        device="cpu",
+    )
+    assert result.row("ndcg@10").means["tuned"] is not None
+    assert not [e for e in events if e.get("phase") == "indexing" and "fold" in e]
+
+
+def test_the_inner_dev_split_keeps_linked_queries_together(queries: Queries) -> None:
+    twins = [
+        *queries,
+        *[JudgedQuery(f"t{q.query_id}", f"{q.query}s", "", q.grades) for q in queries[:20]],
+    ]
+    train_queries, dev_queries = inner_split(twins, 0)
+    assert 4 <= len(dev_queries) <= 14 and len(train_queries) + len(dev_queries) == 60
+    groups = link_groups(twins)
+    dev = {groups[q.query_id] for q in dev_queries}
+    assert dev.isdisjoint(groups[q.query_id] for q in train_queries)
+    assert inner_split(queries[:3], 0) == (queries[:3], [])

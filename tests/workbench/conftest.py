@@ -1,0 +1,52 @@
+"""The app on a stand-in comparer, and how to look at its screen."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from stand_in import StandIn, workspace
+
+from engine.workspace import Workspace
+from workbench.app import RankbenchApp
+
+
+@pytest.fixture
+def ws(tmp_path: Path) -> Workspace:
+    return workspace(tmp_path / "shop")
+
+
+class Watched(RankbenchApp):
+    """The app, noting every frame in which the parts did not show one and the same answer."""
+
+    torn: int = 0
+
+    def post_display_hook(self) -> None:
+        super().post_display_hook()
+        if self.compare.is_mounted and self.screen is self.compare:
+            shown = {part.painted for part in (self.compare.delta_line, *self.compare.lists)}
+            self.torn += len(shown) > 1
+
+
+@pytest.fixture
+def make_app(ws: Workspace) -> Iterator[Callable[..., Watched]]:
+    """Makes the app on a stand-in (its own, or one that is given), and stops its threads."""
+    made: list[Watched] = []
+
+    def make(comparer: Any = None, *, root: Workspace | None = None, **options: Any) -> Watched:
+        stand_in = comparer or StandIn()
+        options.setdefault("find_jobs", list)
+        app = Watched(root or ws, lambda: stand_in, **options)
+        made.append(app)
+        return app
+
+    yield make
+    for app in made:
+        app.watcher.stop()
+        app.searcher.stop(0)

@@ -1,0 +1,255 @@
+"""A comparer over a few dozen products of its own: the app's screens without an engine.
+
+`python tests/workbench/stand_in.py [SECONDS]` opens the app on it by hand, each search taking
+SECONDS.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from engine.catalog.queries import JudgedQuery
+from engine.errors import RankbenchError
+from engine.ranking.comparison import SEARCH_MEASURES, Comparison, Hit, SideResult
+from engine.workspace import Settings, Workspace, create, open_workspace
+
+HOSTILE = (
+    "Lamp [/] size 10 [red]not red[/red]",
+    "Tent \x1b[31mred\x1b[0m \x1b]0;title\x07 bell \x07 tab\tend",
+    "خيمة للتخييم tent \u202eoverride\u202c",
+    "⛺️ tent 👨‍👩‍👧 family 🏕️ camp",
+    "Line one\nline two\r\nline three tent",
+    "日本語のテント 大きいサイズ キャンプ用 防水 四人用 tent",
+)
+KINDS = ("canopy tent", "desk lamp", "running shoe", "garden hose", "face mask", "water bottle")
+COLOURS = ("red", "blue", "forest green", "black")
+
+
+def catalog() -> dict[str, str]:
+    """Product id -> title."""
+    made = {
+        f"P{number:03}": f"{colour} {kind} {size} by Norr & Field".capitalize()
+        for number, (kind, colour, size) in enumerate(
+            (kind, colour, size) for kind in KINDS for colour in COLOURS for size in ("S", "XL")
+        )
+    }
+    return made | {f"X{number}": title for number, title in enumerate(HOSTILE)}
+
+
+def judged_queries() -> list[JudgedQuery]:
+    queries = [f"{colour} {kind}" for kind in KINDS for colour in COLOURS]
+    titles = catalog()
+    return [
+        JudgedQuery(
+            query_id=f"q{number:02}",
+            query=query,
+            split=("train", "dev", "test", "test")[number % 4],
+            grades={
+                product: "E" if query in title.lower() else "S" if word in title.lower() else "I"
+                for product, title in titles.items()
+                if (word := query.split()[-1]) in title.lower() or product.endswith("7")
+            },
+            columns={"stratum": "met" if number % 2 else "never met"},
+        )
+        for number, query in enumerate(queries)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    name: str
+    kind: str
+    ready: bool
+    why: str = ""
+
+
+@dataclass
+class StandIn:
+    """The comparer's methods. `gate`, where given, is waited for before each answer."""
+
+    seconds: float = 0.0
+    gate: threading.Semaphore | None = None
+    fail_on: str = "boom"
+    statuses: list[Status] = field(
+        default_factory=lambda: [
+            Status("bm25", "bm25", True),
+            Status("base", "encoder", True),
+            Status("tuned-01", "encoder", True),
+            Status("fresh-02", "encoder", False, "not indexed: rankbench index --encoder fresh-02"),
+        ]
+    )
+    asked: list[str] = field(default_factory=list)
+    prepared: list[str] = field(default_factory=list)
+    queries: list[JudgedQuery] = field(default_factory=judged_queries)
+    closed: bool = False
+    refreshed: int = 0
+    fixed_ms: float | None = None
+    rows: Mapping[str, str] = field(default_factory=catalog)
+
+    def compare(self, query: str, baseline: str, candidate: str, k: int = 20) -> Comparison:
+        self.asked.append(query)
+        if self.gate is not None:
+            self.gate.acquire()
+        time.sleep(self.seconds)
+        if self.fail_on and self.fail_on in query:
+            raise RankbenchError("The index cannot be read.", "Run `rankbench index`.")
+        started = time.perf_counter()
+        judged = next((j for j in self.queries if j.query == query.strip().lower()), None)
+        grades = judged.grades if judged else {}
+        rankings = [self._rank(query, name) for name in (baseline, candidate)]
+        ranks = [{p: n for n, (p, _) in enumerate(ranking, 1)} for ranking in rankings]
+        sides = [
+            SideResult(
+                encoder=name,
+                build="b1" if name != "bm25" else "",
+                seen=bool(judged and judged.split == "train" and name == "tuned-01"),
+                hits=tuple(
+                    Hit(n, product, self.rows[product], s, grades.get(product), other.get(product))
+                    for n, (product, s) in enumerate(ranking[:k], 1)
+                ),
+                measures=_measures(ranking, grades),
+            )
+            for name, ranking, other in zip(
+                (baseline, candidate), rankings, reversed(ranks), strict=True
+            )
+        ]
+        took = (time.perf_counter() - started) * 1000
+        return Comparison(
+            query=query,
+            query_id=judged.query_id if judged else None,
+            split=judged.split if judged else None,
+            judged=len(grades),
+            baseline=sides[0],
+            candidate=sides[1],
+            delta=_delta(sides[0].measures, sides[1].measures),
+            rbo=0.74,
+            elapsed_ms=took if self.fixed_ms is None else self.fixed_ms,
+            catalog_rows=len(self.rows),
+        )
+
+    def _rank(self, query: str, side: str) -> list[tuple[str, float]]:
+        words = query.lower().split()
+        scored = []
+        for number, (product, title) in enumerate(self.rows.items()):
+            shown = title.lower() if side != "base" else title.lower().replace("blue", "azure")
+            found = sum(word in shown for word in words) / max(1, len(words))
+            noise = (number * (7 if side == "base" else 11) % 29) / (60 if side == "base" else 90)
+            if side != "bm25" or found:
+                scored.append((product, (found * 0.8 + noise) * (9 if side == "bm25" else 1)))
+        return sorted(scored, key=lambda pair: (-pair[1], pair[0]))
+
+    def sides(self) -> Sequence[Status]:
+        return list(self.statuses)
+
+    def prepare(self, name: str) -> None:
+        self.prepared.append(name)
+        self.statuses = [
+            Status(s.name, s.kind, True) if s.name == name else s for s in self.statuses
+        ]
+
+    def judged_queries(self) -> Sequence[JudgedQuery]:
+        return self.queries
+
+    def product(self, product_id: str) -> Mapping[str, str]:
+        title = self.rows[product_id]
+        words = "A long text [/] about the thing. " * 6
+        return {"product_id": product_id, "title": title, "brand": "Norr", "description": words}
+
+    def evaluate(
+        self,
+        baseline: str,
+        candidate: str,
+        candidates: str = "catalog",
+        split: str = "all",
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Any:
+        rows = []
+        for number, judged in enumerate(self.queries):
+            if progress:
+                progress(number, len(self.queries))
+            shown = self.compare(judged.query, baseline, candidate)
+            rows.append(
+                {
+                    "query_id": judged.query_id,
+                    "query": judged.query,
+                    "split": judged.split,
+                    "seen": shown.seen,
+                    "rbo": shown.rbo,
+                    "baseline": dict(shown.baseline.measures),
+                    "candidate": dict(shown.candidate.measures),
+                    "delta": dict(shown.delta),
+                }
+            )
+        return StandInEvaluation({"queries": len(rows), "excluded": 0, "per_query": rows})
+
+    def refresh(self) -> None:
+        self.refreshed += 1
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@dataclass(frozen=True)
+class StandInEvaluation:
+    data: dict[str, Any]
+
+    def to_json(self, per_query: bool = False) -> dict[str, Any]:
+        return self.data
+
+
+def _measures(
+    ranking: Sequence[tuple[str, float]], grades: Mapping[str, str]
+) -> dict[str, float | None]:
+    if not grades:
+        return dict.fromkeys(SEARCH_MEASURES)
+    ranked = [grades.get(product) for product, _ in ranking]
+    return {
+        "ndcg": _ndcg([grade for grade in ranked if grade], len(ranked), grades),
+        "ndcg@10": _ndcg(ranked, 10, grades),
+        "rbo_ideal": 0.675,
+        "mrr@10": 1 / (ranked.index("E") + 1) if "E" in ranked[:10] else 0.0,
+        "recall@50": 0.9,
+        "judged@10": sum(grade is not None for grade in ranked[:10]) / 10,
+    }
+
+
+def _ndcg(ranked: Sequence[str | None], depth: int, grades: Mapping[str, str]) -> float:
+    gains = {"E": 1.0, "S": 0.1, "C": 0.01}
+
+    def dcg(order: Sequence[str | None]) -> float:
+        return sum(gains.get(g or "", 0) / math.log2(n + 2) for n, g in enumerate(order[:depth]))
+
+    ideal = sorted(grades.values(), key=lambda grade: -gains.get(grade, 0))
+    return dcg(ranked) / dcg(ideal)
+
+
+def _delta(
+    before: Mapping[str, float | None], after: Mapping[str, float | None]
+) -> dict[str, float | None]:
+    return {
+        name: None if value is None or (new := after[name]) is None else new - value
+        for name, value in before.items()
+    }
+
+
+def workspace(root: Path, **settings: Any) -> Workspace:
+    """A workspace directory with settings and nothing in it."""
+    if (root / "workspace.toml").is_file():
+        return open_workspace(root)
+    return create(root, Settings(**{"name": "stand-in shop", **settings}))
+
+
+if __name__ == "__main__":
+    from workbench.app import RankbenchApp
+
+    pause = float(sys.argv[1]) if len(sys.argv) > 1 else 0.0
+    where = Path(tempfile.gettempdir()) / "rankbench-stand-in"
+    RankbenchApp(workspace(where), lambda: StandIn(seconds=pause)).run()

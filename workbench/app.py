@@ -1,0 +1,389 @@
+"""The app: it owns the threads, routes their messages to the screens, and holds the keys.
+
+Screens paint, threads compute; nothing here encodes, searches or reads disk once it runs. Torch,
+LanceDB and polars are imported by the search thread after the first paint.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+# Textual gathers repaints into frames. At its 60 a second a key waits 8 ms on average for its
+# frame; at 120 it waits 4. Read once, when Textual is imported.
+os.environ.setdefault("TEXTUAL_FPS", "120")
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+
+from engine.catalog.queries import JudgedQuery
+from engine.ranking.comparison import Comparison
+from engine.workspace import Settings, Workspace, open_workspace
+from workbench import messages, saved, themes
+from workbench.messages import EvaluationKey, Request, Trouble
+from workbench.palette import QueryCommands, WorkbenchCommands
+from workbench.screens.compare import CompareScreen
+from workbench.searching import LOADING, ComparerLike, SearchThread, SideLike
+from workbench.status import job_news, status_groups
+from workbench.text import printable
+from workbench.watching import FindJobs, JobWatcher, jobs_of
+
+if TYPE_CHECKING:
+    from workbench.screens.queries import QueriesScreen
+
+_SETTLED_S = 1.5
+_EXAMPLES = 8
+
+
+class Painted(NamedTuple):
+    """One comparison on the screen.
+
+    `pressed` and `painted` are `time.monotonic()`: when the driver read the key, and when the
+    frame that showed both lists and the delta line had been handed to the terminal's writer. In a
+    headless test the frame is composed but not encoded for a terminal, which saves it 1 to 2 ms.
+    """
+
+    query: str
+    pressed: float
+    painted: float
+    elapsed_ms: float
+
+
+class RankbenchApp(App[None]):
+    """Two rankings side by side, live."""
+
+    TITLE = "rankbench"
+    MODES: ClassVar[dict[str, Any]] = {"compare": "compare"}
+    DEFAULT_MODE = "compare"
+    COMMANDS: ClassVar[set[Any]] = {WorkbenchCommands, QueryCommands}
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f1", "help", "Help", id="app.help"),
+        Binding("f2", "queries", "Queries", id="app.queries"),
+        Binding("f3", "pick('baseline')", "Left side", id="app.baseline"),
+        Binding("f4", "pick('candidate')", "Right side", id="app.candidate"),
+        Binding("f10,ctrl+q", "quit", "Quit", id="app.quit", priority=True),
+    ]
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        comparer_factory: Callable[[], ComparerLike] | None = None,
+        *,
+        find_jobs: FindJobs | None = None,
+    ) -> None:
+        super().__init__()
+        for theme in themes.THEMES:
+            self.register_theme(theme)
+        self.workspace = workspace
+        self.settings = workspace.settings
+        self.judged: tuple[JudgedQuery, ...] = ()
+        self.sides: tuple[SideLike, ...] = ()
+        self.jobs: tuple[messages.JobView, ...] = ()
+        self.trouble: Trouble | None = None
+        self.paint_log: deque[Painted] = deque(maxlen=10_000)
+        self.evaluations: dict[EvaluationKey, Mapping[str, Any]] = {}
+        self._jobs_known = False
+        self._opened = False
+        self._failed: dict[str, Trouble] = {}
+        self._asked_to_load: set[str] = set()
+        self._number = 0
+        self._query = ""
+        self._answering: tuple[str, str] = ("", "")
+        self._pending: tuple[int, Painted] | None = None
+        factory = comparer_factory or default_factory(workspace)
+        self.searcher = SearchThread(factory, self.post_message)
+        self.watcher = JobWatcher(find_jobs or jobs_of(workspace), self.post_message)
+        # Before the loop runs: a small file, so that the first paint is not an empty page.
+        self.compare = CompareScreen(saved.load(workspace.cache_dir))
+        self.install_screen(self.compare, "compare")
+        chosen = self.settings.theme
+        self.theme = chosen if chosen in self.available_themes else themes.DEFAULT
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return themes.fallback_variables(self.current_theme.dark)
+
+    def on_mount(self) -> None:
+        self.watch(self, "theme", self._theme_chosen, init=False)
+        self._settle = self.set_timer(_SETTLED_S, self._keep_comparison, pause=True)
+        # After the first paint: imports hold the interpreter, and the paint must not wait.
+        self.call_after_refresh(self._start_threads)
+        self.update_status()
+
+    def _start_threads(self) -> None:
+        self.searcher.start()
+        self.watcher.start()
+
+    def on_unmount(self) -> None:
+        self.watcher.stop()
+        self._keep_comparison()
+        self.searcher.stop()
+
+    # Searching
+
+    @property
+    def wanted(self) -> tuple[str, str]:
+        """The sides the person chose; an empty choice on the right is the newest tuned encoder."""
+        return self.settings.baseline or "base", self.settings.candidate or self._newest_tuned()
+
+    def _newest_tuned(self) -> str:
+        tuned = [
+            side
+            for side in self.sides
+            if side.kind == "encoder"
+            and side.name != "base"
+            and side.name not in self._failed
+            and (side.ready or side.why == LOADING)
+        ]
+        return tuned[-1].name if tuned else "bm25"
+
+    def _standing(self, name: str) -> str:
+        """The side that answers for `name` now: itself, or bm25 until it is ready."""
+        for side in self.sides:
+            if side.name == name:
+                return name if side.ready else "bm25"
+        # A side nobody lists (a run file, a hybrid): the comparer knows whether it exists.
+        return name if self.sides else "bm25"
+
+    def search(self, query: str, pressed: float) -> None:
+        """Ask for `query` on both sides; the newest request wins."""
+        self._number += 1
+        self._query = query
+        if not query.strip():
+            self.searcher.forget()
+            self.compare.show_empty(self._number)
+            return
+        self._answering = tuple(self._standing(name) for name in self.wanted)  # type: ignore[assignment]
+        self.searcher.submit(Request(self._number, query, *self._answering, pressed))
+
+    def search_again(self) -> None:
+        """Ask for the query on the screen once more, because the sides changed."""
+        query = self.compare.query_line.value
+        if query.strip():
+            self.search(query, time.monotonic())
+        else:
+            self.compare.show_empty(self._number)
+
+    def on_answered(self, message: messages.Answered) -> None:
+        request = message.request
+        if request.number < self.compare.shown_number or not self._query.strip():
+            return
+        if message.comparison is None:
+            self.compare.show_trouble(message.trouble or Trouble("No answer."), request.number)
+            return
+        self.compare.show(message.comparison, request.number)
+        self._pending = (
+            request.number,
+            Painted(request.query, request.pressed, 0.0, message.comparison.elapsed_ms),
+        )
+        self._settle.reset()
+        self._settle.resume()
+
+    def post_display_hook(self) -> None:
+        # Textual calls this after a frame went to the driver.
+        if self._pending is not None and self.compare.is_painted(self._pending[0]):
+            self.paint_log.append(self._pending[1]._replace(painted=time.monotonic()))
+            self._pending = None
+
+    def _keep_comparison(self) -> None:
+        comparison = self.compare.comparison
+        if comparison is not None and not self.compare.is_saved:
+            directory = self.workspace.cache_dir
+            self.searcher.ask(lambda _: saved.store(directory, comparison))
+
+    # What the threads say
+
+    def on_opened(self, message: messages.Opened) -> None:
+        self._opened = True
+        self.judged = message.judged
+        self.compare.query_line.complete_from(query.query for query in self.judged)
+        self.search_again()
+        self.update_status()
+
+    def on_opening_failed(self, message: messages.OpeningFailed) -> None:
+        self.trouble = message.trouble
+        self._number += 1
+        self.compare.show_trouble(message.trouble, self._number)
+        self.update_status()
+
+    def on_sides_known(self, message: messages.SidesKnown) -> None:
+        self.sides = message.sides
+        self._load_wanted()
+        if tuple(self._standing(name) for name in self.wanted) != self._answering:
+            self.search_again()
+            self._evaluate_again()
+        self.update_status()
+
+    def on_side_failed(self, message: messages.SideFailed) -> None:
+        self._failed[message.name] = message.trouble
+        self.update_status()
+
+    def _load_wanted(self) -> None:
+        known = {side.name: side for side in self.sides}
+        for name in self.wanted:
+            side = known.get(name)
+            if side and side.why == LOADING and name not in self._asked_to_load:
+                self._asked_to_load.add(name)
+                self.searcher.load(name)
+
+    def on_jobs_changed(self, message: messages.JobsChanged) -> None:
+        before = {job.id: job.state for job in self.jobs}
+        self.jobs = message.jobs
+        for job in message.jobs if self._jobs_known else ():
+            if before.get(job.id) != job.state and (news := job_news(job)):
+                text, severity = news
+                self.say(text, severity)
+                self._failed.clear()
+                self._asked_to_load.clear()
+                self.evaluations.clear()
+                self.searcher.refresh_sides(reread=True)
+        self._jobs_known = True
+        self.update_status()
+
+    def on_save_failed(self, message: messages.SaveFailed) -> None:
+        self.say(f"{message.trouble.what} {message.trouble.todo}", "warning")
+
+    def on_product_known(self, message: messages.ProductKnown) -> None:
+        from workbench.screens.product import ProductScreen
+
+        if isinstance(self.screen, ProductScreen):
+            self.screen.show(message)
+
+    def update_status(self) -> None:
+        groups = status_groups(
+            self.settings,
+            opened=self._opened,
+            judged=len(self.judged),
+            sides=self.sides,
+            wanted=self.wanted,
+            failed=self._failed,
+            jobs=self.jobs,
+        )
+        self.compare.show_status(groups)
+
+    def say(self, text: str, severity: Any = "information") -> None:
+        """A short notice; product text may be in it, so it is never read as markup."""
+        self.notify(printable(text), severity=severity, markup=False)
+
+    # Evaluating
+
+    @property
+    def evaluation_key(self) -> EvaluationKey:
+        """The two sides that answer now."""
+        return EvaluationKey(*(self._standing(name) for name in self.wanted))
+
+    def evaluate(self, key: EvaluationKey) -> None:
+        self.searcher.evaluate(key)
+
+    def on_evaluation_progress(self, message: messages.EvaluationProgress) -> None:
+        if queries := self._queries_screen():
+            queries.show_progress(message)
+
+    def on_evaluated(self, message: messages.Evaluated) -> None:
+        if message.trouble is None:
+            self.evaluations[message.key] = message.result
+        if queries := self._queries_screen():
+            queries.show_evaluated(message)
+
+    def on_summarised(self, message: messages.Summarised) -> None:
+        if queries := self._queries_screen():
+            queries.show_summary(message)
+
+    def _queries_screen(self) -> QueriesScreen | None:
+        from workbench.screens.queries import QueriesScreen
+
+        return next((s for s in self.screen_stack if isinstance(s, QueriesScreen)), None)
+
+    def _evaluate_again(self) -> None:
+        queries = self._queries_screen()
+        if queries is not None and queries.key != self.evaluation_key:
+            queries.evaluate()
+
+    # Actions
+
+    @property
+    def examples(self) -> list[str]:
+        """A few judged queries for a person who does not know the catalog."""
+        step = max(1, len(self.judged) // _EXAMPLES)
+        return [printable(query.query) for query in self.judged[::step][:_EXAMPLES]]
+
+    def choose_side(self, place: str, name: str) -> None:
+        """Put the side `name` on the left (`baseline`) or the right (`candidate`) and keep it."""
+        self._change(**{place: name})
+        self._failed.pop(name, None)
+        self._asked_to_load.discard(name)
+        self._load_wanted()
+        self.search_again()
+        self._evaluate_again()
+        self.update_status()
+
+    def _theme_chosen(self, name: str) -> None:
+        if name != self.settings.theme:
+            self._change(theme=name)
+
+    def _change(self, **values: str) -> None:
+        self.settings = replace(self.settings, **values)
+        root = self.workspace.root
+
+        def save(_: ComparerLike) -> None:
+            # Read again first: a command may have changed other settings meanwhile.
+            current = open_workspace(root)
+            settings: Settings = replace(current.settings, **values)
+            if settings != current.settings:
+                current.save(settings)
+
+        self.searcher.ask(save)
+
+    def action_help(self) -> None:
+        from workbench.screens.help import HelpScreen
+
+        self.push_screen(HelpScreen())
+
+    def action_queries(self) -> None:
+        from workbench.screens.queries import QueriesScreen
+
+        if isinstance(self.screen, QueriesScreen):
+            self.pop_screen()
+        elif self.screen is self.compare:
+            self.push_screen(QueriesScreen())
+
+    def action_pick(self, place: str) -> None:
+        from workbench.screens.sides import SidesScreen
+
+        if self.screen.is_modal:
+            return
+        current = self.settings.baseline if place == "baseline" else self.settings.candidate
+
+        def picked(name: str | None) -> None:
+            if name is not None:
+                self.choose_side(place, name)
+
+        # Another process may have indexed one meanwhile.
+        self.searcher.refresh_sides()
+        self.push_screen(SidesScreen(place, self.sides, current), picked)
+
+    def show_product(self, comparison: Comparison, product_id: str) -> None:
+        from workbench.screens.product import ProductScreen
+
+        self.push_screen(ProductScreen(comparison, product_id))
+
+    def open_query(self, query: str | None) -> None:
+        """Go to Compare, with `query` in its line unless it is None."""
+        while self.screen is not self.compare:
+            self.pop_screen()
+        if query is not None:
+            self.compare.put_query(query)
+
+
+def default_factory(workspace: Workspace) -> Callable[[], ComparerLike]:
+    """Open the engine's comparer; called, and so imported, on the search thread."""
+
+    def factory() -> ComparerLike:
+        from workbench.live import LiveComparer
+
+        return LiveComparer(workspace)
+
+    return factory

@@ -1,0 +1,138 @@
+"""The `rankbench` command: a table of commands, loaded one at a time, and one form for errors.
+
+Importing this module and `rankbench --help` load click and nothing heavy; each command imports
+what it needs when it runs.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from engine import __version__
+from engine.errors import RankbenchError
+from workbench.commands.options import workspace_option
+
+# Command -> the module it lives in (under workbench.commands) and its line in `--help`, so that
+# help needs no command to be imported.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("demo", "Make the demo shop if needed and open it."),
+    "init": ("init", "Make a workspace from a catalog file."),
+    "index": ("index", "Encode what changed."),
+    "search": ("search", "Rank one query on both sides."),
+    "eval": ("evaluate", "Measure both sides over the judged queries."),
+    "crossval": ("crossval", "Out-of-fold scores of a training recipe."),
+    "train": ("train", "Fine-tune an encoder from judgments."),
+    "jobs": ("jobs", "Show background work; cancel it or read its log."),
+    "encoders": ("encoders", "List, add and remove encoders."),
+    "recipes": ("recipes", "List the training recipes, or explain one."),
+    "import": ("import_", "Read judgments into the workspace."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"workbench.commands.{COMMANDS[cmd_name][0]}")
+        return module.command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="rankbench")
+@workspace_option
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """Compare search rankings side by side and fine-tune encoders from bad results.
+
+    Without a command, opens the app on the workspace: DIR of -w, else the current directory if
+    it holds workspace.toml, else the demo's.
+    """
+    if ctx.invoked_subcommand is None:
+        importlib.import_module("workbench.commands.open_app").run(ctx)
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit: 0, 1 (mendable), 2 (usage), 3 (a gate), 130 (interrupted)."""
+    sys.exit(_run(arguments))
+
+
+def _run(arguments: list[str] | None) -> int:
+    try:
+        result: Any = cli.main(args=arguments, prog_name="rankbench", standalone_mode=False)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except RankbenchError as error:
+        _complain(error.what, error.todo)
+        return error.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return error.exit_code
+    except click.ClickException as error:
+        _complain(error.format_message(), _usage_hint(error))
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    except BrokenPipeError:
+        # The reader left (`| head`). Python would complain again when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        return _unexpected(error)
+
+
+def _complain(what: str, todo: str) -> None:
+    click.echo(f"error: {' '.join(what.split())}", err=True)
+    if todo:
+        click.echo(f"  {' '.join(todo.split())}", err=True)
+
+
+def _usage_hint(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "rankbench"
+    return f"`{path} --help` shows how it is used."
+
+
+def _unexpected(error: Exception) -> int:
+    import traceback
+
+    if os.environ.get("RANKBENCH_DEBUG") == "1":
+        traceback.print_exc()
+        return 1
+    first = (str(error).splitlines() or [""])[0][:300]
+    what = f"{type(error).__name__}: {first}" if first else type(error).__name__
+    log = _write_log("".join(traceback.format_exception(error)))
+    where = f"The traceback is in {log}" if log else "RANKBENCH_DEBUG=1 shows the traceback"
+    _complain(f"a fault in Rankbench: {what}", f"{where}; report it with the command you typed.")
+    return 1
+
+
+def _write_log(text: str) -> Path | None:
+    """Keep the traceback of an unexpected error; None where no file can be written."""
+    import platformdirs
+
+    try:
+        path = platformdirs.user_log_path("rankbench") / "last-error.log"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{' '.join(sys.argv)}\n\n{text}", encoding="utf-8")
+    except (OSError, UnicodeEncodeError):
+        return None
+    return path

@@ -1,0 +1,119 @@
+"""Watch a job from the command line: a bar on stderr until it ends, Ctrl-C to stop watching."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import RankbenchError
+from workbench.commands.jobs import duration
+from workbench.commands.output import safe, say
+
+if TYPE_CHECKING:
+    from engine.supervise import Job
+
+PLAIN_SECONDS = 10.0  # without a terminal, at most one line in so many seconds
+
+
+def follow(job: Job) -> dict[str, Any]:
+    """Watch `job` to its end and return its last event.
+
+    Raises:
+        RankbenchError: it failed, died or was cancelled.
+        KeyboardInterrupt: the person stopped watching; the job goes on.
+    """
+    from engine import supervise
+
+    last: dict[str, Any] = {}
+    try:
+        with _painter() as paint:
+            for event in supervise.follow(job):
+                last = event
+                paint(event)
+    except KeyboardInterrupt:
+        say()
+        say(f"Job {job.id} goes on in the background.")
+        say(f"  `rankbench jobs {job.id}` watches it, `rankbench jobs {job.id} --cancel` stops it.")
+        raise
+    end = last.get("event", "died")
+    if end == "done":
+        return last
+    if end == "cancelled":
+        raise RankbenchError(f"Job {job.id} was cancelled.", "Start it again when you like.")
+    why = safe(str(last.get("message") or last.get("error") or ""))
+    raise RankbenchError(
+        f"Job {job.id} {'failed' if end == 'failed' else 'died'}{': ' + why if why else '.'}",
+        f"`rankbench jobs {job.id} --log` shows what it wrote.",
+    )
+
+
+@contextmanager
+def _painter() -> Iterator[Any]:
+    if not sys.stderr.isatty():
+        yield _plain_painter()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.fields[note]}", markup=False),
+    )
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("starting", total=None, note="")
+        now: dict[str, Any] = {}
+
+        def paint(event: dict[str, Any]) -> None:
+            if event.get("event") == "log":
+                console.print(safe(str(event.get("message", ""))), markup=False, highlight=False)
+                return
+            if event.get("phase") != now.get("phase"):
+                now.clear()
+            # A report of a loss carries no score, and the other way round: keep the newest of each.
+            now.update({key: value for key, value in event.items() if value is not None})
+            bar.update(
+                task,
+                description=now.get("phase") or now.get("event", ""),
+                completed=now.get("step") or 0,
+                total=now.get("steps") or None,
+                note=describe(now),
+            )
+
+        yield paint
+
+
+def _plain_painter() -> Any:
+    shown = {"at": 0.0, "phase": ""}
+
+    def paint(event: dict[str, Any]) -> None:
+        if event.get("event") == "log":
+            say(safe(str(event.get("message", ""))))
+            return
+        phase = str(event.get("phase") or event.get("event", ""))
+        now = time.monotonic()
+        if phase != shown["phase"] or now - shown["at"] >= PLAIN_SECONDS:
+            shown.update(at=now, phase=phase)
+            say(f"{phase}  {describe(event)}".rstrip())
+
+    return paint
+
+
+def describe(event: dict[str, Any]) -> str:
+    """An event in one line: step, loss, dev score, time left."""
+    parts = []
+    if event.get("steps"):
+        parts.append(f"{event.get('step', 0):,}/{event['steps']:,}")
+    if event.get("loss") is not None:
+        parts.append(f"loss {event['loss']:.4f}")
+    if event.get("score") is not None:
+        parts.append(f"dev {event['score']:.4f}")
+    if event.get("eta_s") is not None:
+        parts.append(f"{duration(event['eta_s'])} left")
+    if event.get("message"):
+        parts.append(safe(str(event["message"])))
+    return "  ".join(parts)

@@ -1,0 +1,91 @@
+"""`rankbench jobs`: background work."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from engine.errors import UsageError
+from engine.workspace import Workspace
+from workbench.commands.options import json_option, with_workspace
+from workbench.commands.output import cut, emit_json, safe, say, table
+
+if TYPE_CHECKING:
+    from engine.supervise import Job
+
+
+@click.command("jobs")
+@click.argument("job_id", metavar="[ID]", required=False)
+@click.option("--cancel", is_flag=True, help="Ask the job to stop; what it saved stays.")
+@click.option("--log", is_flag=True, help="Print the job's log.")
+@json_option
+@with_workspace
+def command(
+    workspace: Workspace, job_id: str | None, cancel: bool, log: bool, as_json: bool
+) -> None:
+    """List background jobs, newest first; with ID, show one, cancel it or print its log."""
+    from engine import supervise
+
+    if (cancel or log) and job_id is None:
+        raise UsageError(
+            f"{'--cancel' if cancel else '--log'} needs a job's id.", "`rankbench jobs` lists them."
+        )
+    if cancel and log:
+        raise UsageError("--cancel and --log do not go together.", "Give one of them.")
+    found = supervise.find(workspace) if job_id is None else [supervise.get(workspace, job_id)]
+    if log:
+        show_log(found[0])
+        return
+    if cancel:
+        was_over = found[0].over
+        found = [supervise.cancel(found[0])]
+        say(f"Job {found[0].id} {'had ended already' if was_over else 'has ended'}.")
+    if as_json:
+        emit_json([job.to_json() for job in found])
+        return
+    if not found:
+        say("No jobs yet. `rankbench train --recipe infonce` starts one.")
+        return
+    table(
+        ["id", "kind", "state", "encoder", "started", "progress", "left", "error"],
+        [_row(job) for job in found],
+        left=5,
+    )
+
+
+def show_log(job: Job) -> None:
+    """Print what a job wrote: its log, line by line, made harmless for a terminal."""
+    path = job.path / "log"
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            for line in file:
+                click.echo(safe(line))
+    except FileNotFoundError:
+        say(f"Job {job.id} has written no log.")
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as `1:05:09` or `2:07`; empty where unknown."""
+    if seconds is None:
+        return ""
+    hours, rest = divmod(int(seconds), 3600)
+    minutes, rest = divmod(rest, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _row(job: Job) -> list[str]:
+    started = time.strftime("%Y-%m-%d %H:%M", time.localtime(job.started)) if job.started else ""
+    done = f"{job.phase} {job.step}/{job.steps}".strip() if job.steps else job.phase
+    left = duration(job.eta_s) if job.state == "running" else ""
+    return [
+        job.id,
+        job.kind,
+        job.state,
+        job.encoder or "",
+        started,
+        done,
+        left,
+        cut(job.error or "", 60),
+    ]

@@ -1,0 +1,37 @@
+"""`rankbench` without a command: open the app."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from engine.errors import RankbenchError
+from engine.workspace import Workspace
+from workbench.commands.options import current_workspace
+
+
+def run(ctx: click.Context) -> None:
+    """Open the app on the workspace that `-w` or the current directory names."""
+    open_app(current_workspace(ctx))
+
+
+def open_app(workspace: Workspace) -> None:
+    """Run the app until it is closed.
+
+    Raises:
+        RankbenchError: there is no terminal to draw on.
+    """
+    check_terminal()
+    from workbench.app import RankbenchApp
+
+    RankbenchApp(workspace).run()
+
+
+def check_terminal() -> None:
+    """Raise a RankbenchError where input or output is not a terminal."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise RankbenchError(
+            "The app needs a terminal.",
+            "Run it in one, or use `rankbench search` and `rankbench demo --headless`.",
+        )

@@ -1,0 +1,47 @@
+"""`rankbench recipes`: what can be trained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from workbench.commands.options import json_option
+from workbench.commands.output import emit_json, say, table
+
+
+@click.command("recipes")
+@click.argument("name", metavar="[NAME]", required=False)
+@json_option
+def command(name: str | None, as_json: bool) -> None:
+    """List the training recipes; with NAME, explain one and its settings."""
+    from engine.training.recipe import PARAMETERS, list_recipes, load_recipe
+
+    if name is None:
+        recipes = list_recipes()
+        if as_json:
+            emit_json([recipe.to_json() for recipe in recipes])
+            return
+        table(["recipe", "what it does"], [[r.name, r.summary] for r in recipes], left=2)
+        say("`rankbench recipes NAME` lists the settings of one.")
+        return
+    recipe = load_recipe(name)
+    if as_json:
+        emit_json(recipe.to_json())
+        return
+    click.echo(f"{recipe.name}: {recipe.summary}")
+    click.echo()
+    rows = []
+    for key, value in recipe.parameters.items():
+        about = PARAMETERS[key]
+        rows.append([key, written(value), f"{about.low:g} to {about.high:g}", about.help])
+    table(["setting", "value", "from, to", "meaning"], rows, left=4)
+    say()
+    say(f"rankbench train --recipe {name} --set {rows[0][0]}={rows[0][1]}" if rows else "")
+
+
+def written(value: Any) -> str:
+    """A setting as `--set` takes it."""
+    if isinstance(value, (tuple, list)):
+        return ",".join(f"{item:g}" for item in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)

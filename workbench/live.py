@@ -1,0 +1,60 @@
+"""The engine's comparer as the app wants it: sides are loaded beside the search thread.
+
+Importing torch and reading an encoder takes seconds. `prepare` does that on the loading thread and
+hands the open side over; until then bm25 answers on the search thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from engine.evaluation.evaluate import Evaluation
+
+from engine.ranking.comparer import Comparer, SideStatus
+from engine.ranking.sides import EncoderSide, Side, open_encoder_side, parse_side
+from engine.workspace import Workspace
+from workbench.searching import LOADING
+
+
+class LiveComparer(Comparer):
+    """A comparer whose encoders are ready only once they are in memory."""
+
+    def __init__(self, ws: Workspace) -> None:
+        super().__init__(ws)
+        self._loaded: dict[str, EncoderSide] = {}
+
+    def prepare(self, name: str) -> None:
+        """Load the encoder behind `name`. For the loading thread: touches no shared connection."""
+        encoder = parse_side(name).argument
+        side = open_encoder_side(self.ws, encoder, live=True)
+        side.rank("warm up", depth=10)
+        self._loaded[encoder] = side
+
+    def sides(self) -> list[SideStatus]:
+        return [
+            replace(side, ready=False, why=LOADING)
+            if side.ready
+            and side.kind in ("encoder", "hybrid")
+            and parse_side(side.name).argument not in self._loaded
+            else side
+            for side in super().sides()
+        ]
+
+    def evaluate(
+        self,
+        baseline: str,
+        candidate: str,
+        candidates: str = "catalog",
+        split: str = "all",
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Evaluation:
+        """Every judged query through two sides."""
+        raise NotImplementedError
+
+    def _open_side(self, kind: str, argument: str, name: str) -> Side:
+        loaded = self._loaded.get(argument) if kind == "encoder" else None
+        build = self._state.active_build(argument) if loaded else None
+        if loaded is not None and build is not None and build.build == loaded.build:
+            return loaded
+        return super()._open_side(kind, argument, name)

@@ -1,0 +1,170 @@
+"""What the threads tell the screens. Every message is a finished, immutable fact."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from textual.message import Message
+
+from engine.catalog.queries import JudgedQuery
+from engine.ranking.comparison import Comparison
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One search, as the mailbox holds it.
+
+    Attributes:
+        number: rises with every request; an answer older than what is painted is dropped.
+        baseline, candidate: the sides that answer (already exchanged for bm25 where not ready).
+        pressed: `time.monotonic()` of the key that asked for it.
+    """
+
+    number: int
+    query: str
+    baseline: str
+    candidate: str
+    pressed: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """An error to show: what happened, and what to do."""
+
+    what: str
+    todo: str = ""
+
+
+class Answered(Message):
+    """A search has ended, with a comparison or with trouble."""
+
+    def __init__(
+        self, request: Request, comparison: Comparison | None, trouble: Trouble | None = None
+    ) -> None:
+        super().__init__()
+        self.request = request
+        self.comparison = comparison
+        self.trouble = trouble
+
+
+class Opened(Message):
+    """The comparer is open; completion can begin."""
+
+    def __init__(self, judged: Sequence[JudgedQuery]) -> None:
+        super().__init__()
+        self.judged = tuple(judged)
+
+
+class SidesKnown(Message):
+    """Which sides there are and which can answer (a tuple of `SideStatus`)."""
+
+    def __init__(self, sides: Sequence[Any]) -> None:
+        super().__init__()
+        self.sides = tuple(sides)
+
+
+class SideFailed(Message):
+    """Loading a side ended in trouble."""
+
+    def __init__(self, name: str, trouble: Trouble) -> None:
+        super().__init__()
+        self.name = name
+        self.trouble = trouble
+
+
+class OpeningFailed(Message):
+    """The workspace's parts did not open: nothing can answer."""
+
+    def __init__(self, trouble: Trouble) -> None:
+        super().__init__()
+        self.trouble = trouble
+
+
+class ProductKnown(Message):
+    """The fields of one product, or trouble."""
+
+    def __init__(
+        self, product_id: str, fields: Mapping[str, str], trouble: Trouble | None = None
+    ) -> None:
+        super().__init__()
+        self.product_id = product_id
+        self.fields = fields
+        self.trouble = trouble
+
+
+class SaveFailed(Message):
+    """A setting could not be written."""
+
+    def __init__(self, trouble: Trouble) -> None:
+        super().__init__()
+        self.trouble = trouble
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationKey:
+    """Which evaluation is meant: its two sides."""
+
+    baseline: str
+    candidate: str
+
+
+class EvaluationProgress(Message):
+    """How far the evaluation has come."""
+
+    def __init__(self, key: EvaluationKey, done: int, total: int) -> None:
+        super().__init__()
+        self.key = key
+        self.done = done
+        self.total = total
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, EvaluationProgress)
+
+
+class Evaluated(Message):
+    """The query set through both sides: the `eval` JSON with `per_query`, or trouble."""
+
+    def __init__(
+        self, key: EvaluationKey, result: Mapping[str, Any], trouble: Trouble | None = None
+    ) -> None:
+        super().__init__()
+        self.key = key
+        self.result = result
+        self.trouble = trouble
+
+
+class Summarised(Message):
+    """The mean delta of the shown queries with its interval (a `Delta`), or None without any."""
+
+    def __init__(self, number: int, delta: Any | None, trouble: Trouble | None = None) -> None:
+        super().__init__()
+        self.number = number
+        self.delta = delta
+        self.trouble = trouble
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """What the status line says of one job."""
+
+    id: str
+    kind: str
+    state: str
+    encoder: str = ""
+    step: int = 0
+    steps: int = 0
+    loss: float | None = None
+    eta_s: float | None = None
+    phase: str = ""
+    error: str = ""
+
+
+class JobsChanged(Message):
+    """The jobs of this workspace, newest last; sent when anything about them changed."""
+
+    def __init__(self, jobs: Sequence[JobView], trouble: Trouble | None = None) -> None:
+        super().__init__()
+        self.jobs = tuple(jobs)
+        self.trouble = trouble

@@ -1,0 +1,94 @@
+"""The command palette: screens, sides, themes, and the judged queries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.content import Content
+from textual.markup import escape
+
+from workbench import themes
+from workbench.text import printable
+
+if TYPE_CHECKING:
+    from workbench.app import RankbenchApp
+
+_MOST_QUERIES = 40
+
+Command = tuple[str, str, Callable[[], object]]
+
+
+class WorkbenchCommands(Provider):
+    """Everything a key does, and every side and theme."""
+
+    @property
+    def workbench(self) -> RankbenchApp:
+        from workbench.app import RankbenchApp
+
+        assert isinstance(self.app, RankbenchApp)
+        return self.app
+
+    def commands(self) -> Iterator[Command]:
+        app = self.workbench
+        yield "Help", "Keys, and what the numbers mean (F1)", app.action_help
+        yield "Queries", "Every judged query with its change (F2)", app.action_queries
+        yield "Compare", "Back to the two lists", partial(app.open_query, None)
+        yield "Pick the left side", "The baseline (F3)", partial(app.action_pick, "baseline")
+        yield "Pick the right side", "The candidate (F4)", partial(app.action_pick, "candidate")
+        for place, label in (("baseline", "Left"), ("candidate", "Right")):
+            for side in app.sides:
+                state = "ready" if side.ready else side.why or "not ready"
+                yield (
+                    f"{label} side: {printable(side.name)}",
+                    printable(f"{side.kind}, {state}"),
+                    partial(app.choose_side, place, side.name),
+                )
+        yield (
+            "Right side: newest tuned encoder",
+            "Follows training; bm25 while there is none",
+            partial(app.choose_side, "candidate", ""),
+        )
+        ours = [theme.name for theme in themes.THEMES]
+        for name in [*ours, *sorted(set(app.available_themes) - set(ours))]:
+            yield f"Theme: {name}", "Kept in the workspace", partial(setattr, app, "theme", name)
+        yield "Quit", "Jobs go on (F10)", app.action_quit
+
+    async def discover(self) -> Hits:
+        for name, says, run in self.commands():
+            if not name.startswith("Theme: ") or name.removeprefix("Theme: ").startswith("rank"):
+                yield DiscoveryHit(Content(name), run, text=name, help=escape(says))
+
+    async def search(self, query: str) -> Hits:
+        matcher = self.matcher(query)
+        for name, says, run in self.commands():
+            if (score := matcher.match(name)) > 0:
+                yield Hit(score, matcher.highlight(name), run, text=name, help=escape(says))
+
+
+class QueryCommands(Provider):
+    """Judged queries, by any part of their text."""
+
+    async def search(self, query: str) -> Hits:
+        from workbench.app import RankbenchApp
+
+        app = self.app
+        assert isinstance(app, RankbenchApp)
+        wanted = query.casefold().strip()
+        found = 0
+        # Plain containment: fuzzy matching of 5,000 queries would hold up the key after this one.
+        for judged in app.judged:
+            if wanted in judged.query.casefold():
+                shown = printable(judged.query)
+                yield Hit(
+                    0.5,
+                    Content(shown),
+                    partial(app.open_query, judged.query),
+                    text=shown,
+                    help=escape(f"judged query, {judged.split or 'no split'}"),
+                )
+                found += 1
+                if found >= _MOST_QUERIES:
+                    return

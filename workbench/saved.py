@@ -1,0 +1,86 @@
+"""The last comparison on disk, painted at the next start before anything else is loaded."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from engine.ranking.comparison import SEARCH_MEASURES, Comparison, Hit, SideResult
+
+FILE_NAME = "last-comparison.json"
+_VERSION = 1
+_MOST_BYTES = 1_000_000
+
+
+def load(directory: Path) -> Comparison | None:
+    """The comparison kept in `directory`, or None where there is none that can be read."""
+    path = directory / FILE_NAME
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            return None
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return _comparison(data) if data["version"] == _VERSION else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        # A cache: what cannot be read is as good as absent.
+        return None
+
+
+def store(directory: Path, comparison: Comparison) -> None:
+    """Keep `comparison` in `directory`. A disk that refuses is no trouble worth telling."""
+    data = {
+        "version": _VERSION,
+        "catalog_rows": comparison.catalog_rows,
+        "comparison": comparison.to_json(),
+    }
+    path = directory / FILE_NAME
+    beside = path.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        beside.write_text(json.dumps(data), encoding="utf-8")
+        os.replace(beside, path)
+    except OSError:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+
+
+def _comparison(data: dict[str, Any]) -> Comparison:
+    shown = data["comparison"]
+    return Comparison(
+        query=str(shown["query"]),
+        query_id=shown["query_id"],
+        split=shown["split"],
+        judged=int(shown["judged"]),
+        baseline=_side(shown["baseline"]),
+        candidate=_side(shown["candidate"]),
+        delta={name: _number(shown["delta"].get(name)) for name in SEARCH_MEASURES},
+        rbo=_number(shown["rbo"]),
+        elapsed_ms=float(shown["elapsed_ms"]),
+        catalog_rows=int(data["catalog_rows"]),
+    )
+
+
+def _side(data: dict[str, Any]) -> SideResult:
+    return SideResult(
+        encoder=str(data["encoder"]),
+        build=str(data["build"]),
+        seen=bool(data["seen"]),
+        hits=tuple(
+            Hit(
+                rank=int(hit["rank"]),
+                product_id=str(hit["product_id"]),
+                title=str(hit["title"]),
+                score=float(hit["score"]),
+                grade=hit["grade"] if hit["grade"] in ("E", "S", "C", "I") else None,
+                other_rank=None if hit["other_rank"] is None else int(hit["other_rank"]),
+            )
+            for hit in data["hits"]
+        ),
+        measures={name: _number(data.get(name)) for name in SEARCH_MEASURES},
+    )
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)

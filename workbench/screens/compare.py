@@ -1,0 +1,260 @@
+"""Compare: one query line, two ranked lists, and what changed between them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.screen import Screen
+from textual.widgets import Input, Static
+
+from engine.ranking.comparison import Comparison
+from workbench.messages import Trouble
+from workbench.widgets.delta_line import DeltaLine
+from workbench.widgets.lines import KeyLine, StatusLine
+from workbench.widgets.painted import Piece, Rule
+from workbench.widgets.query_line import LIMIT, QueryLine
+from workbench.widgets.ranking_list import RankingList
+from workbench.widgets.row_list import RowList
+
+if TYPE_CHECKING:
+    from workbench.app import RankbenchApp
+
+Steps = list[tuple[int, str]] | None
+
+ALWAYS = (
+    ("F1", "help", "app.help"),
+    ("F2", "queries", "app.queries"),
+    ("F3", "left side", "app.pick('baseline')"),
+    ("F4", "right side", "app.pick('candidate')"),
+)
+IN_QUERY = (("↓", "lists", "screen.lists"), ("Tab", "complete", "screen.complete"), *ALWAYS)
+IN_LISTS = (("/", "query", "screen.query_line"), ("Enter", "product", "screen.product"), *ALWAYS)
+PALETTE = ("^P", "all commands", "app.command_palette")
+
+
+class CompareScreen(Screen[None]):
+    """Paints comparisons; asks the app for them and knows nothing of how they are made."""
+
+    app: RankbenchApp
+    CSS_PATH = "compare.tcss"
+    AUTO_FOCUS = "#query"
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
+        (0, "-narrow"),
+        (60, "-side-by-side"),
+    ]
+    VERTICAL_BREAKPOINTS: ClassVar[Steps] = [
+        (0, "-flat"),
+        (9, "-low"),
+        (14, "-high"),
+    ]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "query_line", "To the query", show=False, id="compare.query"),
+        Binding("left", "pane(-1)", "Left list", show=False, id="compare.left"),
+        Binding("right", "pane(1)", "Right list", show=False, id="compare.right"),
+        Binding("tab,shift+tab", "pane(0)", "Other list", show=False, id="compare.other"),
+        Binding("left_square_bracket", "app.pick('baseline')", "Left side", show=False),
+        Binding("right_square_bracket", "app.pick('candidate')", "Right side", show=False),
+        Binding("question_mark", "app.help", "Help", show=False),
+    ]
+
+    def __init__(self, saved: Comparison | None = None) -> None:
+        super().__init__()
+        self.comparison = saved
+        self.is_saved = saved is not None
+        self.shown_number = 0
+        """Number of the request whose answer is on the screen."""
+        self.query_line = QueryLine(id="query")
+        self.delta_line = DeltaLine(id="delta")
+        self.baseline = RankingList(id="baseline")
+        self.candidate = RankingList(id="candidate")
+        self.lists = (self.baseline, self.candidate)
+        self.active = self.baseline
+        self.status_line = StatusLine(id="status")
+        self.key_line = KeyLine((*IN_QUERY, PALETTE), id="keys")
+
+    def compose(self) -> ComposeResult:
+        with Horizontal(id="line"):
+            yield Static(" ❯ ", id="prompt", markup=False)
+            yield self.query_line
+        yield self.delta_line
+        with Horizontal(id="panes"):
+            yield self.baseline
+            yield Rule(id="rule")
+            yield self.candidate
+        yield self.status_line
+        yield self.key_line
+
+    def on_mount(self) -> None:
+        self.candidate.add_class("-other")
+        if self.comparison is None:
+            self.show_empty(0)
+        else:
+            with self.prevent(Input.Changed):
+                self.query_line.value = self.comparison.query[:LIMIT]
+            # Typing replaces a saved query, as it would in any search box.
+            self.query_line.action_select_all()
+            self._paint(self.comparison, 0)
+
+    # What the app shows here
+
+    def show(self, comparison: Comparison, number: int) -> None:
+        """Paint both lists and the delta line from one comparison."""
+        same_query = self.comparison is not None and comparison.query == self.comparison.query
+        kept = self.active.hit.product_id if same_query and self.active.hit else None
+        self.comparison = comparison
+        self.is_saved = False
+        self._paint(comparison, number)
+        row = self.active.row_of(kept) if kept else None
+        self.active.place(row or 0)
+        self._link()
+
+    def show_empty(self, number: int) -> None:
+        """Say what to do while there is no query."""
+        self.comparison = None
+        self.shown_number = number
+        judged = self.app.judged
+        hint = "Type a query: both sides answer every key."
+        if judged:
+            hint += f"\n{len(judged):,} judged queries complete as you type: Tab takes one."
+        for shown in self.lists:
+            shown.cursor = shown.top = 0
+            shown.notice = (("faint", "Nothing typed yet."),)
+            shown.standing_in = self._wanted(shown)
+            shown.show(None, number)
+        if judged:
+            self.baseline.notice = (
+                ("faint", "Nothing typed yet. Judged queries to begin with:"),
+                ("plain", ""),
+                *(("plain", query) for query in self.app.examples),
+            )
+            self.baseline.repaint()
+        self.delta_line.show(None, number, hint=hint)
+
+    def show_trouble(self, trouble: Trouble, number: int) -> None:
+        """Show an error where the results would be."""
+        self.comparison = None
+        self.shown_number = number
+        for shown in self.lists:
+            shown.cursor = shown.top = 0
+            shown.standing_in = self._wanted(shown)
+            shown.show(None, number)
+            shown.show_trouble(trouble)
+        self.delta_line.show(None, number, hint="No answer: see below.")
+
+    def show_status(self, groups: list[tuple[Piece, ...]]) -> None:
+        self.status_line.show(list(groups))
+
+    def is_painted(self, number: int) -> bool:
+        """Whether both lists and the delta line on the screen are those of request `number`."""
+        parts = (self.delta_line, *self.visible_lists)
+        return all(part.painted == number for part in parts if part.size.height)
+
+    @property
+    def visible_lists(self) -> list[RankingList]:
+        return [shown for shown in self.lists if shown.display]
+
+    def _paint(self, comparison: Comparison, number: int) -> None:
+        self.shown_number = number
+        for shown, side in zip(
+            self.lists, (comparison.baseline, comparison.candidate), strict=True
+        ):
+            shown.standing_in = "" if self.is_saved else self._wanted(shown)
+            shown.cursor = shown.top = 0
+            shown.notice = (
+                ("plain", "No product matches."),
+                ("faint", "Try fewer words, or the name of a product type."),
+            )
+            shown.show(side, number)
+        self.delta_line.show(comparison, number, saved=self.is_saved)
+        self._link()
+
+    def _wanted(self, shown: RankingList) -> str:
+        baseline, candidate = self.app.wanted
+        return baseline if shown is self.baseline else candidate
+
+    # Query line
+
+    @on(Input.Changed, "#query")
+    def _query_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self.app.search(event.value, self.query_line.pressed)
+
+    @on(QueryLine.Cut)
+    def _query_cut(self, event: QueryLine.Cut) -> None:
+        self.app.say(f"The paste of {event.length:,} characters was cut: a query has {LIMIT}.")
+
+    @on(QueryLine.Left)
+    def action_lists(self) -> None:
+        self.active.focus()
+
+    @on(RowList.LeftUpwards)
+    def action_query_line(self) -> None:
+        self.query_line.focus()
+        self.query_line.cursor_position = len(self.query_line.value)
+
+    @on(RowList.Typed)
+    def _typed(self, event: RowList.Typed) -> None:
+        character = event.event.character
+        if character:
+            self.query_line.take(character, event.event.time)
+
+    def action_complete(self) -> None:
+        self.query_line.focus()
+        self.query_line.action_complete()
+
+    def put_query(self, query: str) -> None:
+        """Type `query` for the person, cursor at its end."""
+        self.query_line.value = query[:LIMIT]
+        self.query_line.cursor_position = len(self.query_line.value)
+        self.query_line.focus()
+
+    # Lists
+
+    def action_pane(self, towards: int) -> None:
+        """Go to the left (-1), the right (1) or the other list (0), to the same product there."""
+        if not self.active.has_focus:
+            return
+        left, right = self.lists
+        target = {-1: left, 1: right}.get(towards, left if self.active is right else right)
+        if target is self.active:
+            return
+        hit = self.active.hit
+        row = target.row_of(hit.product_id) if hit else None
+        target.place(self.active.cursor if row is None else row)
+        self._activate(target)
+        target.focus()
+
+    def _activate(self, target: RankingList) -> None:
+        if target is not self.active:
+            # Where only one list has room, the class takes the other off the screen.
+            self.active.add_class("-other")
+            target.remove_class("-other")
+            self.active = target
+        self._link()
+
+    def on_descendant_focus(self) -> None:
+        focused = self.focused
+        if isinstance(focused, RankingList):
+            self._activate(focused)
+            self.key_line.show((*IN_LISTS, PALETTE))
+        elif isinstance(focused, QueryLine):
+            self._link()
+            self.key_line.show((*IN_QUERY, PALETTE))
+
+    @on(RowList.Moved)
+    def _link(self) -> None:
+        """Mark the row under the cursor and, in the other list, the same product."""
+        inside = isinstance(self.focused, RankingList)
+        hit = self.active.hit if inside else None
+        for shown in self.lists:
+            active = shown is self.active
+            shown.point(inside and active, hit.product_id if hit and not active else None)
+
+    @on(RowList.Chosen)
+    def action_product(self) -> None:
+        if self.comparison is not None and self.active.hit is not None:
+            self.app.show_product(self.comparison, self.active.hit.product_id)

@@ -1,0 +1,100 @@
+"""The keys, and what the numbers mean."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import ClassVar
+
+from rich.style import Style
+from rich.text import Text
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from workbench.widgets.lines import KeyLine
+
+_WIDTH = 66
+
+KEYS = (
+    ("anywhere", ""),
+    ("F1", "this page (also ? in a list)"),
+    ("F2", "queries and back"),
+    ("F3 F4", "pick the left side, the right side ([ and ] in a list)"),
+    ("Ctrl+P", "every command by name: sides, themes, judged queries"),
+    ("F10 Ctrl+Q", "quit; background jobs go on"),
+    ("in the query", ""),
+    ("any letter", "types; both sides answer every key"),
+    ("Tab →", "accept the completion; Tab without one enters the lists"),
+    ("↓ Esc Enter", "into the lists"),
+    ("in the lists", ""),
+    ("↑ ↓ PgUp PgDn", "move, Home and End too; ↑ on the first row returns to the query"),
+    ("← → Tab", "the other list, at the same product where it is there"),
+    ("Enter", "the product: all fields, both ranks and scores"),
+    ("/", "back to the query; other letters go on typing in it"),
+    ("in the queries", ""),
+    ("s", "sort by the next column (or click its name); r turns it round"),
+    ("f t u", "filter by split, by stratum, by unseen, seen or all"),
+    ("Enter", "open the query in Compare"),
+)
+NUMBERS = (
+    ("E S C I ·", "Exact, Substitute, Complement, Irrelevant, not judged"),
+    ("▲3 ▼2 = new", "places up or down against the other list; new: not found there"),
+    ("›", "the row under the cursor, and the same product in the other list"),
+    ("NDCG@10", "gain of the first ten of the whole catalog, against the best order; 0 to 1"),
+    ("NDCG", "the same over the judged products alone, at full depth"),
+    ("MRR@10", "one over the rank of the first Exact; 0 where none is in the ten"),
+    ("R@50", "share of the Exact products among the first fifty"),
+    ("RBO", "how alike the two rankings are, the top weighing most; 1 is the same"),
+    ("RBO ideal", "how alike this side and a ranking by grade are"),
+    ("judged@10", "share of the first ten that has a grade"),
+    ("unseen, seen", "whether this encoder was trained on the query: trust unseen"),
+    ("saved", "the last answer of the session before; a live one follows"),
+)
+
+
+class HelpScreen(ModalScreen[None]):
+    """One page to scroll."""
+
+    CSS_PATH = "modal.tcss"
+    AUTO_FOCUS = "#pages"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,enter,q,f1,question_mark", "dismiss", "Back", show=False)
+    ]
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="box"):
+            with VerticalScroll(classes="pages", id="pages"):
+                yield Static(help_text(), markup=False)
+            yield KeyLine((("Esc", "back", "screen.dismiss"),), id="keys")
+
+    async def action_dismiss(self, result: None = None) -> None:
+        self.dismiss(None)
+
+    @on(events.Click)
+    def _outside(self, event: events.Click) -> None:
+        if event.widget is self:
+            self.dismiss(None)
+
+
+def help_text() -> Text:
+    """The page as text, wrapped for 80 columns with every explanation under its own column."""
+    strong, faint = Style(bold=True), Style(dim=True)
+    text = Text()
+
+    def entry(name: str, says: str, indent: int) -> None:
+        first, *more = textwrap.wrap(says, _WIDTH - indent)
+        text.append(f"  {name}".ljust(indent), strong)
+        text.append("".join(f"{line}\n{' ' * indent}" for line in (first, *more)).rstrip(" "))
+
+    for key, says in KEYS:
+        if says:
+            entry(key, says, 19)
+        else:
+            text.append(f"{key}\n", faint)
+    text.append("what is shown\n", faint)
+    for name, says in NUMBERS:
+        entry(name, says, 17)
+    return text

@@ -1,0 +1,216 @@
+"""Queries: every judged query through both sides; the worst regressions on top are the inbox."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from workbench import messages
+from workbench.messages import EvaluationKey
+from workbench.searching import ComparerLike, trouble_of
+from workbench.widgets.headline import Headline, Summary, choice_groups
+from workbench.widgets.lines import KeyLine
+from workbench.widgets.query_table import COLUMNS, QueryRow, QueryTable, rows_of
+from workbench.widgets.row_list import RowList
+
+if TYPE_CHECKING:
+    from workbench.app import RankbenchApp
+
+KEYS = (
+    ("Enter", "compare", "screen.open"),
+    ("s", "sort", "screen.sort"),
+    ("u f t", "filter", "screen.seen"),
+    ("F1", "help", "app.help"),
+    ("F2", "back", "app.queries"),
+    ("F3", "left", "app.pick('baseline')"),
+    ("F4", "right", "app.pick('candidate')"),
+    ("^P", "all commands", "app.command_palette"),
+)
+SEEN = ("unseen", "seen", "seen and unseen")
+
+
+class QueriesScreen(Screen[None]):
+    """Asks the app for the evaluation of its two sides and shows it, sorted and filtered."""
+
+    app: RankbenchApp
+    CSS_PATH = "queries.tcss"
+    AUTO_FOCUS = "#table"
+    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-flat"), (9, "-high")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "app.queries", "Back", show=False),
+        Binding("slash", "app.queries", "To the query", show=False),
+        Binding("question_mark", "app.help", "Help", show=False),
+        Binding("left_square_bracket", "app.pick('baseline')", "Left side", show=False),
+        Binding("right_square_bracket", "app.pick('candidate')", "Right side", show=False),
+        Binding("s", "sort", "Sort by the next column", show=False, id="queries.sort"),
+        Binding("r", "turn", "Turn the order round", show=False, id="queries.turn"),
+        Binding("u", "seen", "Unseen, seen, all", show=False, id="queries.seen"),
+        Binding("f", "split", "Next split", show=False, id="queries.split"),
+        Binding("t", "stratum", "Next stratum", show=False, id="queries.stratum"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.headline = Headline(id="headline")
+        self.table = QueryTable(id="table")
+        self.key: EvaluationKey | None = None
+        self.rows: list[QueryRow] = []
+        self.seen = SEEN[0]
+        self.split = ""
+        self.stratum = ""
+        self._summary = Summary()
+        self._number = 0
+
+    def compose(self) -> ComposeResult:
+        yield self.headline
+        yield self.table
+        yield KeyLine(KEYS, id="keys")
+
+    def on_mount(self) -> None:
+        self.headline.unchanged = self.app.settings.unchanged
+        self.evaluate()
+
+    def evaluate(self) -> None:
+        """Show the app's sides, from what it has kept or after the search thread's work."""
+        self.key = self.app.evaluation_key
+        self.rows = []
+        self._summary = Summary(names=(self.key.baseline, self.key.candidate))
+        kept = self.app.evaluations.get(self.key)
+        if kept is not None:
+            self.show_result(kept)
+        elif not self.app.judged:
+            self._notice("No judged queries yet.", "Bring some: `rankbench import judgments FILE`.")
+        else:
+            self._notice("Both sides are answering every judged query.", "")
+            self._say("evaluating")
+            self.app.evaluate(self.key)
+
+    # What the app shows here
+
+    def show_progress(self, message: messages.EvaluationProgress) -> None:
+        if message.key == self.key:
+            self._say(f"evaluating: {message.done:,} of {message.total:,} queries")
+
+    def show_evaluated(self, message: messages.Evaluated) -> None:
+        if message.key != self.key:
+            return
+        if message.trouble is None:
+            self.show_result(message.result)
+            return
+        self._say("no result", "error")
+        self.table.show([], self.table.sorted_by, self.table.turned)
+        self.table.show_trouble(message.trouble)
+
+    def show_result(self, result: Mapping[str, Any]) -> None:
+        strata = {judged.query_id: judged.columns.get("stratum", "") for judged in self.app.judged}
+        self.rows = rows_of(result, strata)
+        unseen = any(not row.seen for row in self.rows)
+        if not unseen and self.seen == SEEN[0]:
+            self.seen = SEEN[2]
+        self._show()
+
+    def show_summary(self, message: messages.Summarised) -> None:
+        if message.number == self._number:
+            note = message.trouble.what if message.trouble else ""
+            self._tell(delta=message.delta, note=note, note_ink="warn")
+
+    # Choosing
+
+    def shown_rows(self) -> list[QueryRow]:
+        """The rows that the filters let through."""
+        return [
+            row
+            for row in self.rows
+            if (self.seen == SEEN[2] or row.seen == (self.seen == SEEN[1]))
+            and (not self.split or row.split == self.split)
+            and (not self.stratum or row.stratum == self.stratum)
+        ]
+
+    def action_seen(self) -> None:
+        self.seen = _next(SEEN, self.seen)
+        self._show()
+
+    def action_split(self) -> None:
+        self.split = _next(["", *_values(row.split for row in self.rows)], self.split)
+        self._show()
+
+    def action_stratum(self) -> None:
+        self.stratum = _next(["", *_values(row.stratum for row in self.rows)], self.stratum)
+        self._show()
+
+    def action_sort(self) -> None:
+        fields = [column.field for column in COLUMNS]
+        self.table.show(self.table.rows, _next(fields, self.table.sorted_by), False)
+
+    def action_turn(self) -> None:
+        self.table.show(self.table.rows, self.table.sorted_by, not self.table.turned)
+
+    @on(QueryTable.HeaderClicked)
+    def _header_clicked(self, event: QueryTable.HeaderClicked) -> None:
+        turned = event.field == self.table.sorted_by and not self.table.turned
+        self.table.show(self.table.rows, event.field, turned)
+
+    @on(RowList.Chosen)
+    def action_open(self) -> None:
+        if self.table.row is not None:
+            self.app.open_query(self.table.row.query)
+
+    def _show(self) -> None:
+        rows = self.shown_rows()
+        self.table.notice = (
+            ("plain", "No query passes these filters."),
+            ("faint", "u, f and t change them."),
+        )
+        self.table.show(rows, self.table.sorted_by, self.table.turned)
+        pairs = [
+            (row.left, row.right) for row in rows if row.left is not None and row.right is not None
+        ]
+        self._number += 1
+        self._summary = Summary(names=self._summary.names, n=len(pairs))
+        if not pairs:
+            self._tell()
+            return
+        left, right = ([pair[side] for pair in pairs] for side in (0, 1))
+        means = (sum(left) / len(left), sum(right) / len(right))
+        self._tell(means=means, note="computing the interval")
+        number, unchanged = self._number, self.app.settings.unchanged
+
+        def summarise(_: ComparerLike) -> messages.Summarised:
+            try:
+                from engine.evaluation.intervals import paired_delta
+
+                return messages.Summarised(number, paired_delta(left, right, unchanged=unchanged))
+            except Exception as error:
+                return messages.Summarised(number, None, trouble_of(error))
+
+        self.app.searcher.ask(summarise)
+
+    def _notice(self, what: str, todo: str) -> None:
+        self.table.notice = (("plain", what), ("faint", todo))
+        self.table.show([], self.table.sorted_by, self.table.turned)
+        self._tell()
+
+    def _say(self, note: str, ink: str = "faint") -> None:
+        self._tell(note=note, note_ink=ink)
+
+    def _tell(self, **changes: Any) -> None:
+        self._summary = replace(self._summary, **changes)
+        choice = choice_groups(
+            self.table.row_count(), len(self.rows), self.seen, self.split, self.stratum
+        )
+        self.headline.show(self._summary, choice if self.rows else ())
+
+
+def _next(choices: Sequence[str], current: str) -> str:
+    place = choices.index(current) if current in choices else -1
+    return choices[(place + 1) % len(choices)]
+
+
+def _values(found: Iterable[str]) -> list[str]:
+    return sorted({value for value in found if value})

@@ -1,0 +1,87 @@
+"""The thread that tails background jobs and tells the app when anything about them changed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+from textual.message import Message
+
+from engine.workspace import Workspace
+from workbench.messages import JobsChanged, JobView
+from workbench.searching import trouble_of
+
+POLL_S = 0.5
+ENDED = ("done", "failed", "cancelled", "died")
+
+FindJobs = Callable[[], Sequence[JobView]]
+
+
+class JobWatcher:
+    """Asks `find` every half second and posts `JobsChanged` when its answer differs."""
+
+    def __init__(self, find: FindJobs, post: Callable[[Message], object]) -> None:
+        self._find = find
+        self._post = post
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def _run(self) -> None:
+        last: JobsChanged | None = None
+        while not self._stop.is_set():
+            try:
+                now = JobsChanged(self._find())
+            except Exception as error:
+                now = JobsChanged((), trouble_of(error))
+            if last is None or (now.jobs, now.trouble) != (last.jobs, last.trouble):
+                self._post(now)
+                last = now
+            self._stop.wait(POLL_S)
+
+
+def jobs_of(workspace: Workspace) -> FindJobs:
+    """Read the jobs of `workspace`, oldest first; one that has ended is read only once."""
+    over: dict[str, JobView] = {}
+
+    def find() -> list[JobView]:
+        if not workspace.jobs_dir.is_dir():
+            return []
+        from engine import supervise
+
+        views = []
+        for path in sorted(workspace.jobs_dir.iterdir()):
+            view = over.get(path.name)
+            if view is None and (path / "job.json").is_file():
+                try:
+                    view = _view(supervise.read_job(path))
+                except (OSError, ValueError, KeyError, TypeError):
+                    continue
+                if view.state in ENDED:
+                    over[path.name] = view
+            if view is not None:
+                views.append(view)
+        return views
+
+    return find
+
+
+def _view(job: object) -> JobView:
+    # A job that has reported nothing yet has no step, loss or time left.
+    return JobView(
+        id=str(getattr(job, "id", "")),
+        kind=str(getattr(job, "kind", "") or ""),
+        state=str(getattr(job, "state", "") or ""),
+        encoder=str(getattr(job, "encoder", "") or ""),
+        step=int(getattr(job, "step", 0) or 0),
+        steps=int(getattr(job, "steps", 0) or 0),
+        loss=getattr(job, "loss", None),
+        eta_s=getattr(job, "eta_s", None),
+        phase=str(getattr(job, "phase", "") or ""),
+        error=str(getattr(job, "error", "") or ""),
+    )

@@ -1,0 +1,108 @@
+"""The mean change of the queries shown, with its interval, and how they were chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from textual.strip import Strip
+
+from workbench.text import change, count, measure, printable
+from workbench.widgets.painted import Painted, Piece, joined
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What the headline says.
+
+    Attributes:
+        names: the two sides.
+        means: their mean NDCG@10 over the shown queries, None without any.
+        n: shown queries that have an NDCG@10 on both sides.
+        delta: the engine's `Delta` once it is computed.
+        note: what is still going on, or an error.
+    """
+
+    names: tuple[str, str] = ("", "")
+    means: tuple[float, float] | None = None
+    n: int = 0
+    delta: Any | None = None
+    note: str = ""
+    note_ink: str = "faint"
+
+
+class Headline(Painted):
+    """Three lines above the query table."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.summary = Summary()
+        self.choice: Sequence[Sequence[Piece]] = ()
+        self.unchanged = 0.01
+
+    def show(self, summary: Summary, choice: Sequence[Sequence[Piece]]) -> None:
+        self.summary, self.choice = summary, choice
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        groups = (self._mean, self._counts, lambda: self.choice)[y]() if y < 3 else ()
+        pieces: list[Piece] = [("plain", " "), *joined(list(groups), width - 2)] if groups else []
+        return self.line(pieces, width)
+
+    def _mean(self) -> list[Sequence[Piece]]:
+        summary = self.summary
+        left, right = (printable(name) for name in summary.names)
+        if summary.means is None:
+            return [(("strong", "NDCG@10"), ("plain", f" {left} → {right}"))]
+        before, after = summary.means
+        delta = after - before
+        ink = "faint" if abs(delta) < 5e-4 else "gain" if delta > 0 else "loss"
+        sides: list[Piece] = [
+            ("strong", "NDCG@10 "),
+            ("faint", f"{left} "),
+            ("plain", measure(before)),
+            ("faint", f" → {right} "),
+            ("plain", f"{measure(after)} "),
+            (ink, change(delta)),
+        ]
+        found = summary.delta
+        if found is not None and found.low is not None and found.high is not None:
+            sides.append(("plain", f" [{change(found.low)}, {change(found.high)}]"))
+        return [tuple(sides), (("plain", f"n {summary.n:,}"),)]
+
+    def _counts(self) -> list[Sequence[Piece]]:
+        summary = self.summary
+        groups: list[Sequence[Piece]] = []
+        if summary.note:
+            groups.append(((summary.note_ink, printable(summary.note)),))
+        found = summary.delta
+        if found is not None:
+            limit = f"{self.unchanged:g}".lstrip("0")
+            groups.append(
+                (
+                    ("gain", f"{found.improved:,} improved"),
+                    ("faint", ", "),
+                    ("plain", f"{found.unchanged:,} within {limit}"),
+                    ("faint", ", "),
+                    ("loss", f"{found.harmed:,} harmed"),
+                )
+            )
+            if found.p is not None:
+                groups.append((("faint", "p "), ("plain", measure(found.p))))
+        return groups
+
+
+def choice_groups(
+    shown: int, total: int, seen: str, split: str, stratum: str
+) -> list[Sequence[Piece]]:
+    """How the shown queries were chosen, each with the key that changes it."""
+    groups: list[Sequence[Piece]] = [
+        (("plain", f"{shown:,} of {count(total, 'query', 'queries')}"),),
+        (("key", "u"), ("plain", f" {seen}")),
+        (("key", "f"), ("plain", f" {split or 'every split'}")),
+    ]
+    groups.append((("key", "t"), ("plain", f" {printable(stratum) or 'every stratum'}")))
+    groups.append((("key", "s r"), ("faint", " sort")))
+    return groups

@@ -1,0 +1,129 @@
+"""One side's ranked list: two lines about the side, then a line a hit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.strip import Strip
+
+from engine.ranking.comparison import Hit, SideResult
+from workbench.text import fit, measure, printable, score
+from workbench.widgets.painted import Piece, joined, spread
+from workbench.widgets.row_list import RowList
+
+HEADER_MEASURES = (
+    ("MRR@10", "mrr@10", 2),
+    ("R@50", "recall@50", 2),
+    ("RBO ideal", "rbo_ideal", 2),
+    ("judged@10", "judged@10", 2),
+)
+UNJUDGED = "·"
+
+
+class RankingList(RowList):
+    """A side's hits.
+
+    `linked` is the product under the other list's cursor: its row here carries a mark, so the eye
+    finds where it went.
+    """
+
+    HEADER = 2
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.side: SideResult | None = None
+        self.standing_in = ""
+        self.linked: str | None = None
+        self.pointing = False
+        """Whether the row under the cursor is marked: one list of the two, while in the lists."""
+        self.version = 0
+        """Number of what should be on the screen; `painted` follows when it is."""
+        self.painted = 0
+
+    def show(self, side: SideResult | None, version: int) -> None:
+        """Take a side's answer. Paints at the next refresh; lays out nothing."""
+        self.side = side
+        self.version = version
+        self.repaint()
+
+    @property
+    def hits(self) -> Sequence[Hit]:
+        return self.side.hits if self.side else ()
+
+    @property
+    def hit(self) -> Hit | None:
+        """The hit under the cursor."""
+        return self.hits[self.cursor] if self.cursor < len(self.hits) else None
+
+    def row_of(self, product_id: str) -> int | None:
+        for row, hit in enumerate(self.hits):
+            if hit.product_id == product_id:
+                return row
+        return None
+
+    def point(self, pointing: bool, linked: str | None) -> None:
+        """Mark the row under the cursor, or the product that the other list's stands on."""
+        if (pointing, linked) != (self.pointing, self.linked):
+            self.pointing, self.linked = pointing, linked
+            self.repaint()
+
+    def row_count(self) -> int:
+        return len(self.hits)
+
+    def row_ground(self, row: int) -> str:
+        return super().row_ground(row) if self.pointing else ""
+
+    def render_line(self, y: int) -> Strip:
+        self.painted = self.version
+        return super().render_line(y)
+
+    def header_pieces(self, line: int, width: int) -> Sequence[Piece]:
+        if self.side is None:
+            name = self.standing_in or ""
+            return ((self._name_ink, f" {printable(name)}"),) if line == 0 else ()
+        if line == 0:
+            return self._title_pieces(self.side, width)
+        groups = [
+            (("faint", f"{label} "), ("plain", measure(self.side.measures.get(key), digits)))
+            for label, key, digits in HEADER_MEASURES
+        ]
+        return (("plain", " "), *joined(groups, width - 2, "  "))
+
+    @property
+    def _name_ink(self) -> str:
+        return "strong" if self.has_focus else "plain"
+
+    def _title_pieces(self, side: SideResult, width: int) -> list[Piece]:
+        seen: Piece = ("warn", "seen in training") if side.seen else ("faint", "unseen")
+        name = printable(side.encoder)
+        left: list[Piece] = [("strong", f"{'▸' if self.has_focus else ' '}{name}")]
+        if self.standing_in and self.standing_in != side.encoder:
+            left.append(("warn", f" for {printable(self.standing_in)}"))
+        return spread(left, (seen, ("plain", " ")), width)
+
+    def row_pieces(self, row: int, width: int) -> Sequence[Piece]:
+        hit = self.hits[row]
+        ink, moved = movement(hit)
+        linked = hit.product_id == self.linked
+        lead = "›" if linked or (self.pointing and row == self.cursor) else " "
+        grade = hit.grade or UNJUDGED
+        strong = "strong" if linked else "plain"
+        return (
+            (strong, lead),
+            ("faint", f"{hit.rank:>2} "),
+            (ink, f"{moved:<5}"),
+            ("strong" if grade == "E" else "plain" if hit.grade else "faint", f"{grade} "),
+            ("faint", f"{score(hit.score):>5} "),
+            (strong, fit(printable(hit.title) or f"({printable(hit.product_id)})", width - 17)),
+        )
+
+
+def movement(hit: Hit) -> tuple[str, str]:
+    """The ink and the mark of a hit's movement against the other side, at most four cells."""
+    places = hit.movement
+    if places is None:
+        return "gain", "new"
+    if places == 0:
+        return "faint", "="
+    arrow = "▲" if places > 0 else "▼"
+    return ("gain" if places > 0 else "loss"), f"{arrow}{min(abs(places), 999)}"
