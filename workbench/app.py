@@ -162,10 +162,20 @@ class RankbenchApp(App[None]):
     def search_again(self) -> None:
         """Ask for the query on the screen once more, because the sides changed."""
         query = self.compare.query_line.value
+        if self.compare.is_saved and self._waiting_for_sides():
+            # What was saved tells more than bm25 standing in for both.
+            return
         if query.strip():
             self.search(query, time.monotonic())
         else:
             self.compare.show_empty(self._number)
+
+    def _waiting_for_sides(self) -> bool:
+        known = {side.name: side for side in self.sides}
+        loading = [known[name] for name in self.wanted if name in known]
+        return not self.sides or any(
+            side.why == LOADING and side.name not in self._failed for side in loading
+        )
 
     def on_answered(self, message: messages.Answered) -> None:
         request = message.request
@@ -219,6 +229,7 @@ class RankbenchApp(App[None]):
 
     def on_side_failed(self, message: messages.SideFailed) -> None:
         self._failed[message.name] = message.trouble
+        self.search_again()
         self.update_status()
 
     def _load_wanted(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from engine.workspace import Settings
 from workbench.messages import JobView, Trouble
-from workbench.searching import SideLike
+from workbench.searching import LOADING, SideLike
 from workbench.text import count, duration, measure, printable
 from workbench.widgets.painted import Piece
 
@@ -35,7 +35,7 @@ def status_groups(
             trouble = failed[name]
             groups.append((("warn", printable(f"{name}: {trouble.what} {trouble.todo}")),))
         elif side is not None and not side.ready:
-            why = f"{name}: {side.why or 'loading'}, bm25 answers meanwhile"
+            why = f"{name} {side.why or LOADING}, bm25 answers"
             groups.append((("warn", printable(why)),))
         elif side is None and sides and name == "base":
             groups.append((("warn", "base is not indexed: `rankbench index`"),))

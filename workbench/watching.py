@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from textual.message import Message
 
 from engine.workspace import Workspace
 from workbench.messages import JobsChanged, JobView
 from workbench.searching import trouble_of
+
+if TYPE_CHECKING:
+    from engine.supervise import Job
 
 POLL_S = 0.5
 ENDED = ("done", "failed", "cancelled", "died")
@@ -71,17 +75,19 @@ def jobs_of(workspace: Workspace) -> FindJobs:
     return find
 
 
-def _view(job: object) -> JobView:
-    # A job that has reported nothing yet has no step, loss or time left.
+def _view(job: Job) -> JobView:
+    # An encoder that is being trained may have no name yet: its recipe stands for it.
+    params = job.params
+    name = job.encoder or params.get("encoder") or params.get("recipe") or ""
     return JobView(
-        id=str(getattr(job, "id", "")),
-        kind=str(getattr(job, "kind", "") or ""),
-        state=str(getattr(job, "state", "") or ""),
-        encoder=str(getattr(job, "encoder", "") or ""),
-        step=int(getattr(job, "step", 0) or 0),
-        steps=int(getattr(job, "steps", 0) or 0),
+        id=job.id,
+        kind=job.kind,
+        state=job.state,
+        encoder=str(name),
+        step=job.step,
+        steps=job.steps,
         loss=getattr(job, "loss", None),
-        eta_s=getattr(job, "eta_s", None),
-        phase=str(getattr(job, "phase", "") or ""),
-        error=str(getattr(job, "error", "") or ""),
+        eta_s=job.eta_s,
+        phase=job.phase,
+        error=job.error or "",
     )

@@ -6,6 +6,7 @@ import csv
 import io
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +49,8 @@ def parse_delimited(text: str, path: Path) -> tuple[pl.DataFrame, Dialect]:
     if declared:
         text = text[declared.end() :]
     text = text.lstrip("\r\n")
+    if not text.strip():
+        raise RankbenchError(f"{path} is empty.", "Give a file with a header and rows.")
     delimiter = declared[1] if declared else sniff_delimiter(text, path.name)
     if delimiter == "\t" and _plain_fits(text, delimiter):
         # Tab-separated exports seldom quote, and their inch marks must not open a quote.
@@ -93,6 +96,8 @@ def sniff_delimiter(text: str, name: str = "") -> str:
         if not rows or len(rows[0]) < 2:
             continue
         even = sum(len(row) == len(rows[0]) for row in body) / len(body) if body else 1.0
+        if even < 0.5 and ".txt" in name.lower():
+            continue  # a plain list of titles, the first of which holds the character
         score = (round(even, 1), len(rows[0]), -order)
         if delimiter == "\t" and ".tsv" in name.lower():
             return delimiter
@@ -187,7 +192,7 @@ def _check_widths(rows: list[tuple[int, list[str]]], path: Path) -> None:
 
 def _from_rows(rows: list[list[str]], path: Path) -> pl.DataFrame:
     header, body = rows[0], rows[1:]
-    names = _unique_names(header)
+    names = unique_names(header)
     columns = {
         name: [row[place] if place < len(row) and row[place] != "" else None for row in body]
         for place, name in enumerate(names)
@@ -198,20 +203,23 @@ def _from_rows(rows: list[list[str]], path: Path) -> pl.DataFrame:
         raise RankbenchError(f"{path} holds broken Unicode.", "Export it again as UTF-8.") from None
 
 
-def _unique_names(header: list[str]) -> list[str]:
+def unique_names(header: Sequence[str]) -> list[str]:
+    """Column names on one line, none empty (`column_3`) and none twice (`title_2`)."""
     names: list[str] = []
+    taken: set[str] = set()
     for place, cell in enumerate(header, 1):
         name = base = " ".join(cell.replace("\ufeff", "").split()) or f"column_{place}"
         count = 2
-        while name in names:
+        while name in taken:
             name, count = f"{base}_{count}", count + 1
         names.append(name)
+        taken.add(name)
     return names
 
 
 def _tidy(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
     names = [re.sub(r"_duplicated_\d+\Z", "", name) for name in frame.columns]
-    frame.columns = _unique_names(names)
+    frame.columns = unique_names(names)
     if not frame.width:
         raise RankbenchError(f"{path} has no columns.", "Give a file with a header and rows.")
     # A quoted empty field says no more than an empty one.

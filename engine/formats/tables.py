@@ -14,7 +14,7 @@ import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
 from engine.errors import RankbenchError
-from engine.formats.delimited import parse_delimited
+from engine.formats.delimited import parse_delimited, unique_names
 from engine.formats.encoding import decode, read_bytes
 
 
@@ -111,8 +111,11 @@ def load_json(text: str) -> Any:
 def rows_to_frame(rows: Iterable[dict[str, Any]]) -> pl.DataFrame:
     """Objects into a frame of strings; columns in the order in which they first occur."""
     rows = list(rows)
-    names = list(dict.fromkeys(str(name) for row in rows for name in row))
-    columns = {name: [_cell(row.get(name)) for row in rows] for name in names}
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    names = unique_names([_cell(key) or "" for key in keys])
+    columns = {
+        name: [_cell(row.get(key)) for row in rows] for name, key in zip(names, keys, strict=True)
+    }
     return pl.DataFrame(columns, schema=dict.fromkeys(names, pl.String))
 
 
@@ -162,6 +165,7 @@ def _is_json(body: str, path: Path) -> bool:
 def _parquet(raw: bytes, path: Path) -> pl.DataFrame:
     try:
         frame = pl.read_parquet(io.BytesIO(raw))
+        frame.columns = unique_names(frame.columns)
         return frame.select(_string_column(frame[name]) for name in frame.columns)
     except (PolarsError, PanicException, OSError, ValueError) as error:
         reason = (str(error).splitlines() or [""])[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,6 +20,9 @@ ITEMS = "items"
 BATCH = 4096
 # What bm25 searches: everything a shop's own full-text index would hold.
 FULL_TEXT_FIELDS = ("title", "brand", "color", "category", "bullet_points", "description")
+
+# Columns of the items table that are made here, not read from the catalog.
+DERIVED = frozenset({"text", "full_text", "hash", "row_hash"})
 
 T = TypeVar("T")
 
@@ -150,6 +154,7 @@ def _item_rows(ws: Workspace, catalog: pl.DataFrame) -> pl.DataFrame:
 
     from engine.catalog.template import Template, content_hash
 
+    catalog = catalog.rename({name: _column_name(name) for name in catalog.columns})
     fields = [name for name in FULL_TEXT_FIELDS if name in catalog.columns]
     joined = pl.concat_str([pl.col(f).fill_null("") for f in fields], separator=" ")
     everything = pl.concat_str(
@@ -164,6 +169,12 @@ def _item_rows(ws: Workspace, catalog: pl.DataFrame) -> pl.DataFrame:
         content_hash(pl.col("text")).alias("hash"),
         content_hash(pl.concat_str("row_hash", "text", separator="\x1f")).alias("row_hash"),
     )
+
+
+def _column_name(name: str) -> str:
+    """A name the store can hold beside our own columns: dots would mean nested fields."""
+    plain = re.sub(r"\W", "_", name)
+    return f"file_{plain}" if plain in DERIVED else plain
 
 
 def _index_full_text(table: Table) -> None:

@@ -1,7 +1,7 @@
 """Cosine of query and field, and why it never stands alone.
 
-The mean cosine over Exact pairs rises whenever an encoder moves all its vectors together; the margin
-to the Irrelevant pairs falls then, so both are reported side by side.
+The mean cosine over Exact pairs rises whenever an encoder moves all its vectors together; the
+margin to the Irrelevant pairs falls then, so both are reported side by side.
 """
 
 from __future__ import annotations

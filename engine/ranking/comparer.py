@@ -10,7 +10,7 @@ from engine.catalog.normalise import clean_query, normalise_query
 from engine.catalog.queries import JudgedQuery
 from engine.encoders.registry import BASE, list_encoders
 from engine.errors import RankbenchError
-from engine.index.store import ITEMS, open_table, read_items, reading
+from engine.index.store import DERIVED, ITEMS, open_table, read_items, reading
 from engine.measures.query import measure_search
 from engine.measures.rbo import rbo
 from engine.ranking.comparison import SEARCH_MEASURES, Comparison, Hit, SideResult
@@ -156,9 +156,8 @@ class Comparer:
         quoted = product_id.replace("'", "''")
         table = open_table(self.ws, ITEMS)
         found = reading(table.search().where(f"product_id = '{quoted}'").limit(1).to_list)
-        hidden = {"text", "full_text", "hash", "row_hash"}
         row = found[0] if found else {}
-        return {k: str(v) for k, v in row.items() if k not in hidden and v not in (None, "")}
+        return {k: str(v) for k, v in row.items() if k not in DERIVED and v not in (None, "")}
 
     def refresh(self) -> None:
         """Forget what is cached of the catalog and the judgments; the next use reads them again."""

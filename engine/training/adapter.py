@@ -19,7 +19,7 @@ from engine.encoders.load import SentenceEncoder
 from engine.training.batches import batch_rows, fit_length, plan
 from engine.training.examples import Examples
 from engine.training.outcome import Best, Candidate, Report, ShouldStop, check_stop, diverged
-from engine.training.recipe import Recipe
+from engine.training.recipe import Recipe, alphas
 from engine.training.selection import DevSet
 
 if TYPE_CHECKING:
@@ -61,6 +61,8 @@ def fit(
     weight = eye.clone().requires_grad_(True)
     optimizer = torch.optim.Adam([weight], lr=recipe["lr"])
     judge = _Judge(dev, encoder, vectors, recipe, report)
+    # Ranking the whole catalog costs more than an epoch: five looks are enough.
+    every = max(1, recipe["epochs"] // 5)
     step = 0
     began = time.monotonic()
     for epoch in range(1, recipe["epochs"] + 1):
@@ -98,14 +100,20 @@ def fit(
                 "eta_s": round(seconds / step * max(0, steps - step), 1),
             }
         )
-        judge.score(epoch, weight.detach().numpy(), step, steps)
-        if step >= limit:
+        last = step >= limit or epoch == recipe["epochs"]
+        if last or epoch % every == 0:
+            judge.score(epoch, weight.detach().numpy(), step, steps)
+        if last:
             break
     best = judge.best
+    alpha = float(recipe["alpha"])
+
+    def own() -> np.ndarray:
+        return _mix(weight.detach().numpy(), alpha)
+
     if best.chosen is None:
-        alpha = float(recipe["alpha"])
-        best.offer(Candidate(epoch, alpha, math.nan), lambda: None)
-        best.weights = _mix(weight.detach().numpy(), alpha)
+        best.offer(Candidate(epoch, alpha), own)
+    best.settle(alpha, float(recipe["margin"]), own)
     return best, best.weights
 
 
@@ -156,7 +164,7 @@ class _Judge:
     ) -> None:
         self.best = Best()
         self._dev = dev
-        self._alphas = [alpha for alpha in recipe["alphas"] if alpha > 0]
+        self._alphas = alphas(recipe)
         self._report = report
         if dev is not None:
             self._queries = encoder.encode_queries(dev.queries)
@@ -169,11 +177,12 @@ class _Judge:
         queries, documents = self._queries @ weight.T, self._documents @ weight.T
         for alpha in self._alphas:
             mixed = _mix(weight, alpha)
-            score = self._dev.score_vectors(
+            scores = self._dev.score_vectors(
                 _unit((1 - alpha) * self._queries + alpha * queries),
                 _unit((1 - alpha) * self._documents + alpha * documents),
             )
-            better = self.best.offer(Candidate(epoch, alpha, score), lambda kept=mixed: kept)
+            candidate = Candidate(epoch, alpha, scores)
+            better = self.best.offer(candidate, lambda kept=mixed: kept)
             self._report(
                 {
                     "event": "progress",
@@ -183,7 +192,7 @@ class _Judge:
                     "epoch": epoch,
                     "alpha": alpha,
                     "measure": self._dev.measure,
-                    "score": round(score, 5),
+                    "score": round(candidate.score, 5),
                     "best": better,
                 }
             )

@@ -9,7 +9,7 @@ what that costs).
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from engine.catalog.normalise import normalise_query
@@ -98,33 +98,42 @@ def false_negatives(rows: Sequence[Row], batch: Sequence[int]) -> int:
     )
 
 
-def sampler(examples: Examples, seed: int) -> Callable[..., object]:
+class Sampler:
     """A `batch_sampler` for SentenceTransformerTrainingArguments that keeps `plan`'s promise.
 
     Every epoch has its own plan. The Trainer asks for the length once, so all epochs have the
     first plan's number of batches: a longer plan drops its smallest, a shorter repeats its first.
     """
-    from sentence_transformers.base.sampler import DefaultBatchSampler
 
-    rows = batch_rows(examples)
+    def __init__(self, examples: Examples, seed: int) -> None:
+        self._rows = batch_rows(examples)
+        self._seed = seed
 
-    class NoFalseNegatives(DefaultBatchSampler):
-        def __init__(self, dataset: Sequence[Mapping[str, str]], **options: object) -> None:
-            super().__init__(dataset, **options)  # type: ignore[arg-type]
-            self.first = plan(rows, self.batch_size, seed)
+    def __call__(self, dataset: object, **options: object) -> object:
+        from sentence_transformers.base.sampler import DefaultBatchSampler
 
-        def __len__(self) -> int:
-            return len(self.first)
+        rows, seed = self._rows, self._seed
 
-        def __iter__(self) -> Iterator[list[int]]:
-            yield from fit_length(self._plan(), len(self.first))
+        class NoFalseNegatives(DefaultBatchSampler):
+            def __init__(self) -> None:
+                super().__init__(dataset, **options)  # type: ignore[arg-type]
+                self.first = plan(rows, self.batch_size, seed)
 
-        def _plan(self) -> list[list[int]]:
-            if self.epoch == 0:
-                return self.first
-            return plan(rows, self.batch_size, seed + 1000 * self.epoch)
+            def __len__(self) -> int:
+                return len(self.first)
 
-    return NoFalseNegatives
+            def __iter__(self) -> Iterator[list[int]]:
+                if self.epoch == 0:
+                    yield from self.first
+                else:
+                    batches = plan(rows, self.batch_size, seed + 1000 * self.epoch)
+                    yield from fit_length(batches, len(self.first))
+
+        return NoFalseNegatives()
+
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        # The Trainer pickles its arguments beside each checkpoint; the rows have no place there.
+        return str, ("batches without false negatives",)
 
 
 def fit_length(batches: list[list[int]], count: int) -> list[list[int]]:

@@ -23,10 +23,10 @@ from sentence_transformers import (
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 from transformers import PrinterCallback, TrainerCallback
 
-from engine.training.batches import sampler
+from engine.training.batches import Sampler
 from engine.training.examples import Examples
 from engine.training.outcome import Best, Candidate, Report, ShouldStop, check_stop, diverged
-from engine.training.recipe import Recipe
+from engine.training.recipe import Recipe, alphas
 from engine.training.selection import DevSet, bf16_is_fast
 
 _DOCUMENT_PROMPTS = ("document", "passage", "corpus")
@@ -46,8 +46,9 @@ def fit(
 ) -> Best:
     """Train `model` in place and leave the chosen weights in it.
 
-    Without a dev set the last epoch's weights at the recipe's `alpha` are chosen. Interpolation 0
-    is the base itself and never a candidate.
+    Without a dev set the last epoch's weights at the recipe's `alpha` are chosen, and with one
+    they are kept unless another candidate is clearly better (`Best.settle`). Interpolation 0 is
+    the base itself and never a candidate.
 
     Raises:
         Cancelled: `should_stop` said so at a step or between two dev scores.
@@ -68,9 +69,14 @@ def fit(
     if watch.failed or not all(bool(torch.isfinite(p).all()) for p in model.parameters()):
         raise diverged()
     best = watch.best
+    alpha = float(recipe["alpha"])
+
+    def own() -> dict[str, torch.Tensor]:
+        return interpolate(base, _copy_weights(model), alpha)
+
     if best.chosen is None:
-        best.offer(Candidate(watch.epoch, float(recipe["alpha"]), math.nan), lambda: None)
-        best.weights = interpolate(base, _copy_weights(model), float(recipe["alpha"]))
+        best.offer(Candidate(watch.epoch, alpha), own)
+    best.settle(alpha, float(recipe["margin"]), own)
     model.load_state_dict(best.weights)
     model.eval()
     return best
@@ -120,7 +126,7 @@ def _trainer(
         logging_nan_inf_filter=False,
         save_strategy="epoch" if keep_checkpoints else "no",
         save_total_limit=1,
-        batch_sampler=sampler(examples, seed),
+        batch_sampler=Sampler(examples, seed),
         prompts=_prompts(model, examples.negatives),
     )
     trainer = _Trainer(
@@ -180,12 +186,12 @@ class _Watch(TrainerCallback):
         self.epoch = 0
         self._model = model
         self._base = base
-        self._alphas = [alpha for alpha in recipe["alphas"] if alpha > 0]
+        self._alphas = alphas(recipe)
         self._dev = dev
         self._report = report
         self._should_stop = should_stop
         # Scoring happens in a copy: the weights under training and their state stay untouched.
-        self._scorer = copy.deepcopy(model) if dev and self._alphas else None
+        self._scorer = copy.deepcopy(model) if dev else None
         self._busy = 0.0
         self._scoring = 0.0
         self._began = 0.0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from statistics import stdev
 from typing import Any
 
 from engine.errors import RankbenchError
@@ -25,11 +27,20 @@ class Cancelled(RankbenchError):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Weights at `alpha` of the way from the base to the end of `epoch`, and their dev score."""
+    """Weights at `alpha` of the way from the base to the end of `epoch`.
+
+    Attributes:
+        scores: NDCG@10 of each dev query, [q]; empty where there was no dev set.
+    """
 
     epoch: int
     alpha: float
-    score: float
+    scores: tuple[float, ...] = ()
+
+    @property
+    def score(self) -> float:
+        """The mean over the dev queries; NaN without any."""
+        return sum(self.scores) / len(self.scores) if self.scores else math.nan
 
 
 @dataclass(slots=True)
@@ -48,6 +59,25 @@ class Best:
             self.weights = weights()
             return True
         return False
+
+    def settle(self, alpha: float, margin: float, weights: Callable[[], Any]) -> None:
+        """Fall back on the recipe's own choice where the best is not clearly better.
+
+        The recipe's own choice is the last epoch at `alpha`. Dev sets are small, and the best of
+        many candidates is best partly by luck; so it must be ahead by more than `margin` standard
+        errors of the paired difference (the one-standard-error rule of Breiman et al. 1984, with
+        the recipe's choice in the place of the simplest model). With a margin of 0 the best stays.
+        """
+        own = next((c for c in reversed(self.tried) if c.alpha == alpha), None)
+        if own is None or self.chosen is None or own is self.chosen:
+            return
+        if own.epoch != self.tried[-1].epoch:
+            return
+        gaps = [a - b for a, b in zip(self.chosen.scores, own.scores, strict=True)]
+        if len(gaps) < 2 or sum(gaps) / len(gaps) > margin * stdev(gaps) / math.sqrt(len(gaps)):
+            return
+        self.chosen = own
+        self.weights = weights()
 
 
 def check_stop(should_stop: ShouldStop) -> None:

@@ -39,7 +39,12 @@ PARAMETERS: Mapping[str, Parameter] = {
     "scale": Parameter(float, 0.1, 1000.0, "1 / temperature of the softmax over cosines"),
     "identity": Parameter(float, 0.0, 1e6, "weight of ||W - I||² in the adapter's loss"),
     "alphas": Parameter(float, 0.0, 1.0, "base-to-tuned interpolations tried on dev", many=True),
-    "alpha": Parameter(float, 0.0, 1.0, "the interpolation used where dev is too small to choose"),
+    "alpha": Parameter(
+        float, 0.0, 1.0, "the interpolation kept unless dev clearly prefers another"
+    ),
+    "margin": Parameter(
+        float, 0.0, 10.0, "standard errors by which dev must prefer another choice"
+    ),
     "dev_products": Parameter(int, 10, 10**7, "products the dev selection ranks, at most"),
 }
 
@@ -94,6 +99,11 @@ class Recipe:
             "loss": self.loss,
             "parameters": values,
         }
+
+
+def alphas(recipe: Recipe) -> list[float]:
+    """The interpolations to score: the recipe's list and its own choice, without the base."""
+    return sorted({a for a in (*recipe["alphas"], recipe["alpha"]) if a > 0})
 
 
 def list_recipes() -> list[Recipe]:

@@ -54,14 +54,13 @@ class DevSet:
             return "dev catalog NDCG@10"
         return f"dev catalog NDCG@10 (reduced to {len(self.product_ids)} products)"
 
-    def score_vectors(self, queries: np.ndarray, documents: np.ndarray) -> float:
-        """Mean NDCG@10 of unit vectors, queries [q, d] and documents [n, d]; ties by id."""
+    def score_vectors(self, queries: np.ndarray, documents: np.ndarray) -> tuple[float, ...]:
+        """NDCG@10 of each query by unit vectors [q, d] and [n, d]; ties by product id."""
         cosines = queries @ documents.T
-        values = [self._one(row, scores) for row, scores in enumerate(cosines)]
-        return float(np.mean(values))
+        return tuple(self._one(row, scores) for row, scores in enumerate(cosines))
 
-    def score(self, model: SentenceTransformer) -> float:
-        """Mean NDCG@10 of a model; its texts are encoded anew, in bfloat16 where that is fast."""
+    def score(self, model: SentenceTransformer) -> tuple[float, ...]:
+        """NDCG@10 of each query; the texts are encoded anew, in bfloat16 where that is fast."""
         encoder = SentenceEncoder(model)
         with fast_inference(model):
             queries = encoder.encode_queries(self.queries)

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -266,8 +267,8 @@ def _base_score(
         return math.nan
     if all(text in known for text in dev.texts):
         queries = SentenceEncoder(model).encode_queries(dev.queries)
-        return dev.score_vectors(queries, np.stack([known[text] for text in dev.texts]))
-    return dev.score(model)
+        return fmean(dev.score_vectors(queries, np.stack([known[text] for text in dev.texts])))
+    return fmean(dev.score(model))
 
 
 def _card(

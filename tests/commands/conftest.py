@@ -63,6 +63,7 @@ class Result:
 
     @property
     def json(self) -> Any:
+        assert self.code == 0, self.err
         return json.loads(self.out)
 
     def assert_error(self, code: int, *words: str) -> None:

@@ -103,7 +103,7 @@ def test_one_job_runs_and_the_next_waits_its_turn(tiny_workspace: Workspace) -> 
     assert supervise.get(tiny_workspace, first.id).state == "running"
     supervise.cancel(first)
     rest = list(events)
-    assert [e["event"] for e in rest][0] == "started" and rest[-1]["event"] == "done"
+    assert rest[0]["event"] == "started" and rest[-1]["event"] == "done"
 
 
 def test_bad_parameters_are_refused_before_a_process_starts(tiny_workspace: Workspace) -> None:

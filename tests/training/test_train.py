@@ -14,13 +14,14 @@ from engine.encoders.card import read_card
 from engine.encoders.fingerprint import fingerprint
 from engine.encoders.load import load_encoder, load_model
 from engine.errors import RankbenchError
+from engine.training.outcome import Best, Candidate
 from engine.training.recipe import Recipe, load_recipe
 from engine.training.train import Cancelled, TrainResult, train
 
 Queries = list[JudgedQuery]
 QUICK = {
-    "infonce": ["lr=1e-3", "max_per_query=3", "epochs=2", "dev_products=180"],
-    "adapter": ["epochs=4", "lr=1e-3"],
+    "infonce": ["lr=1e-3", "max_per_query=3", "epochs=2", "dev_products=180", "margin=0"],
+    "adapter": ["epochs=4", "lr=1e-3", "margin=0"],
 }
 
 
@@ -133,14 +134,14 @@ def test_the_saved_weights_are_the_chosen_interpolation(
     tiny_encoder_dir: Path, tiny_texts: dict[str, str], tiny_queries: Queries, tmp_path: Path
 ) -> None:
     whole = run(
-        quick("infonce", "alphas=1", "epochs=1"),
+        quick("infonce", "alphas=1", "alpha=1", "epochs=1"),
         tiny_encoder_dir,
         tiny_queries,
         tiny_texts,
         tmp_path / "whole",
     )
     half = run(
-        quick("infonce", "alphas=0.5", "epochs=1"),
+        quick("infonce", "alphas=0.5", "alpha=0.5", "epochs=1"),
         tiny_encoder_dir,
         tiny_queries,
         tiny_texts,
@@ -265,3 +266,23 @@ def test_prompts_of_the_model_are_used_in_training(tiny_encoder_dir: Path) -> No
         "positive": "passage: ",
         "negative_0": "passage: ",
     }
+
+
+def test_a_choice_that_is_not_clearly_better_gives_way_to_the_recipes_own() -> None:
+    first = Candidate(1, 0.5, (0.5, 0.6, 0.9, 0.4))
+    own = Candidate(2, 1.0, (0.5, 0.7, 0.7, 0.4))
+    clear = Candidate(2, 0.5, (0.6, 0.8, 0.8, 0.5))
+
+    def settled(margin: float, *candidates: Candidate) -> Candidate | None:
+        best = Best()
+        for candidate in candidates:
+            best.offer(candidate, lambda kept=candidate: kept)
+        best.settle(1.0, margin, lambda: own)
+        assert best.weights is best.chosen
+        return best.chosen
+
+    assert settled(0, first, own) is first
+    assert settled(1, first, own) is own
+    assert settled(1, first, clear, own) is clear
+    # An epoch that is not the last is nobody's own choice.
+    assert settled(1, Candidate(1, 1.0, own.scores), first, Candidate(2, 0.5, own.scores)) is first

@@ -37,7 +37,9 @@ def command(
         added = registry.add(workspace, source, name)
         say(f"Added {added.name}. Next: rankbench index --encoder {added.name}")
     if remove is not None:
-        registry.remove(workspace, remove)
+        from engine.index.build import remove_encoder
+
+        remove_encoder(workspace, remove)
         say(f"Removed {remove} and its index.")
     rows = describe(workspace)
     if as_json:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ from workbench.commands.options import json_option, with_workspace
 from workbench.commands.output import cut, emit_json, number, progress_bar, safe, say, table
 
 if TYPE_CHECKING:
-    from engine.evaluation.evaluate import Evaluation, Summary
+    from engine.evaluation.frame import Evaluation, Group
     from engine.evaluation.intervals import Delta
 
 PRIMARY = "ndcg@10"
@@ -75,13 +74,14 @@ def command(
                 candidate or "",
                 candidates,
                 split,
-                report,
+                keep_rankings=runs is not None,
+                progress=report,
             )
         groups = breakdown(result, by) if by else {}
         if runs is not None:
-            paths = write_runs(runs, result, workspace.settings.gains)
+            paths = write_runs(runs, result)
             say(f"Wrote {', '.join(str(path) for path in paths)}.")
-        extra = field_cosines(workspace, result) if cosines else {}
+        extra = side_cosines(workspace, result) if cosines else {}
     finally:
         comparer.close()
     if as_json:
@@ -92,3 +92,112 @@ def command(
         show_groups(by, groups)
     if per_query:
         show_queries(result)
+
+
+def to_json(
+    result: Evaluation,
+    per_query: bool = False,
+    by: str | None = None,
+    groups: Mapping[str, Group] | None = None,
+    cosines: Mapping[str, Mapping[str, float | None]] | None = None,
+) -> dict[str, Any]:
+    """The `eval` contract, with what was asked for besides."""
+    found = result.to_json(per_query)
+    for side, values in (cosines or {}).items():
+        found[side] |= values
+    if by is not None:
+        found["by"] = {by: {value: group.to_json() for value, group in (groups or {}).items()}}
+    return found
+
+
+def side_cosines(workspace: Workspace, result: Evaluation) -> dict[str, dict[str, float | None]]:
+    """Field cosines of both sides; a side without vectors (bm25, a fusion, a run) has none."""
+    from engine.ranking.sides import parse_side
+    from workbench.commands.field_cosines import FIELDS, field_cosines
+
+    empty = {f"{field}_{what}": None for field in FIELDS for what in ("cosine", "margin")}
+    found: dict[str, dict[str, float | None]] = {}
+    for key, side in (("baseline", result.baseline), ("candidate", result.candidate)):
+        if parse_side(side.encoder).kind != "encoder":
+            found[key] = dict(empty)
+            continue
+        say(f"Comparing queries with titles and descriptions by {side.encoder} …")
+        found[key] = field_cosines(workspace, side.encoder, result.rows)
+    return found
+
+
+def show(result: Evaluation, cosines: Mapping[str, Mapping[str, float | None]]) -> None:
+    """Print the means, every delta with its interval, p, counts and n, and the random floor."""
+    names = [cut(result.baseline.encoder, 24), cut(result.candidate.encoder, 24)]
+    what = f"{result.queries} queries ({result.split}), candidates: {result.candidates}"
+    click.echo(f"{names[1]} against {names[0]}, {what}")
+    headers = ["measure", *names, "delta", "95 % interval", "p", f"+/=/- at {result.unchanged:g}"]
+    rows = []
+    for name, before in result.baseline.means.items():
+        after = result.candidate.means[name]
+        if before is None and after is None:
+            continue
+        floor = number(result.floor.get(name)) if name in result.floor else ""
+        rows.append([name, number(before), number(after), *_delta(result.delta[name]), floor])
+    table([*headers, "n", "random"], rows)
+    if result.rbo is not None:
+        click.echo(f"rbo between the sides  {number(result.rbo)}")
+    if result.bounds is not None and result.candidates == "catalog":
+        low, high = (number(value, sign=True) for value in result.bounds)
+        click.echo(
+            f"{PRIMARY} delta if every unjudged hit in a top 10 were judged  {low} to {high}"
+        )
+    if cosines:
+        _show_cosines(names, cosines)
+    if result.excluded:
+        say(f"{len(result.excluded)} queries without a positive grade in the catalog left out.")
+    if result.absent:
+        say(f"{result.absent:,} judgments of products that are not in the catalog left out.")
+    if not result.queries:
+        say("No query is in this split; `--split all` takes every query.")
+
+
+def _delta(delta: Delta) -> list[str]:
+    interval = "—"
+    if delta.low is not None and delta.high is not None:
+        interval = f"{number(delta.low, sign=True)} to {number(delta.high, sign=True)}"
+    counts = f"{delta.improved}/{delta.unchanged}/{delta.harmed}"
+    return [number(delta.mean, sign=True), interval, number(delta.p, 3), counts, str(delta.n)]
+
+
+def _show_cosines(names: list[str], cosines: Mapping[str, Mapping[str, float | None]]) -> None:
+    before, after = cosines["baseline"], cosines["candidate"]
+    click.echo()
+    rows = [[name, number(before[name]), number(after[name])] for name in before]
+    table(["cosine", *names], rows)
+
+
+def show_groups(column: str, groups: Mapping[str, Group]) -> None:
+    """Print the primary measure for each value of a query column."""
+    rows = []
+    for value, group in groups.items():
+        before, after = group.baseline[PRIMARY], group.candidate[PRIMARY]
+        cells = _delta(group.delta[PRIMARY])
+        rows.append([safe(value), number(before), number(after), *cells])
+    click.echo()
+    headers = [f"{PRIMARY} by {safe(column)}", "baseline", "candidate", "delta"]
+    table([*headers, "95 % interval", "p", "+/=/-", "n"], rows)
+
+
+def show_queries(result: Evaluation) -> None:
+    """Print the primary measure of every query, the worst delta first."""
+    ordered = sorted(
+        result.rows, key=lambda row: (row.delta[PRIMARY] is None, row.delta[PRIMARY] or 0.0)
+    )
+    rows = [
+        [
+            cut(row.query, 50),
+            row.split or "",
+            number(row.baseline[PRIMARY]),
+            number(row.candidate[PRIMARY]),
+            number(row.delta[PRIMARY], sign=True),
+        ]
+        for row in ordered
+    ]
+    click.echo()
+    table([f"query ({PRIMARY})", "split", "baseline", "candidate", "delta"], rows, left=2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,8 @@ from workbench.commands.output import safe, say
 
 if TYPE_CHECKING:
     from engine.supervise import Job
+
+Paint = Callable[[dict[str, Any]], None]
 
 PLAIN_SECONDS = 10.0  # without a terminal, at most one line in so many seconds
 
@@ -29,7 +31,7 @@ def follow(job: Job) -> dict[str, Any]:
 
     last: dict[str, Any] = {}
     try:
-        with _painter() as paint:
+        with painter() as paint:
             for event in supervise.follow(job):
                 last = event
                 paint(event)
@@ -51,7 +53,8 @@ def follow(job: Job) -> dict[str, Any]:
 
 
 @contextmanager
-def _painter() -> Iterator[Any]:
+def painter() -> Iterator[Paint]:
+    """Hand out a function that shows a job's events on stderr, as a bar or as a few lines."""
     if not sys.stderr.isatty():
         yield _plain_painter()
         return
@@ -72,13 +75,13 @@ def _painter() -> Iterator[Any]:
             if event.get("event") == "log":
                 console.print(safe(str(event.get("message", ""))), markup=False, highlight=False)
                 return
-            if event.get("phase") != now.get("phase"):
+            if label(event) != label(now):
                 now.clear()
             # A report of a loss carries no score, and the other way round: keep the newest of each.
             now.update({key: value for key, value in event.items() if value is not None})
             bar.update(
                 task,
-                description=now.get("phase") or now.get("event", ""),
+                description=label(now),
                 completed=now.get("step") or 0,
                 total=now.get("steps") or None,
                 note=describe(now),
@@ -87,20 +90,30 @@ def _painter() -> Iterator[Any]:
         yield paint
 
 
-def _plain_painter() -> Any:
+def _plain_painter() -> Paint:
     shown = {"at": 0.0, "phase": ""}
 
     def paint(event: dict[str, Any]) -> None:
         if event.get("event") == "log":
             say(safe(str(event.get("message", ""))))
             return
-        phase = str(event.get("phase") or event.get("event", ""))
+        phase = label(event)
         now = time.monotonic()
         if phase != shown["phase"] or now - shown["at"] >= PLAIN_SECONDS:
             shown.update(at=now, phase=phase)
             say(f"{phase}  {describe(event)}".rstrip())
 
     return paint
+
+
+def label(event: dict[str, Any]) -> str:
+    """What an event is about: its phase, and in a cross-validation which run of how many."""
+    phase = str(event.get("phase") or event.get("event", ""))
+    if not event.get("runs"):
+        return phase
+    return (
+        f"run {event['run']}/{event['runs']} (fold {event['fold']}, seed {event['seed']}) {phase}"
+    )
 
 
 def describe(event: dict[str, Any]) -> str:
@@ -114,6 +127,8 @@ def describe(event: dict[str, Any]) -> str:
         parts.append(f"dev {event['score']:.4f}")
     if event.get("eta_s") is not None:
         parts.append(f"{duration(event['eta_s'])} left")
+    if event.get("total_eta_s") is not None:
+        parts.append(f"{duration(event['total_eta_s'])} left in all")
     if event.get("message"):
         parts.append(safe(str(event["message"])))
     return "  ".join(parts)

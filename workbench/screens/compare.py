@@ -13,6 +13,7 @@ from textual.widgets import Input, Static
 
 from engine.ranking.comparison import Comparison
 from workbench.messages import Trouble
+from workbench.text import printable
 from workbench.widgets.delta_line import DeltaLine
 from workbench.widgets.lines import KeyLine, StatusLine
 from workbench.widgets.painted import Piece, Rule
@@ -94,7 +95,7 @@ class CompareScreen(Screen[None]):
             self.show_empty(0)
         else:
             with self.prevent(Input.Changed):
-                self.query_line.value = self.comparison.query[:LIMIT]
+                self.query_line.value = printable(self.comparison.query)[:LIMIT]
             # Typing replaces a saved query, as it would in any search box.
             self.query_line.action_select_all()
             self._paint(self.comparison, 0)
@@ -104,7 +105,8 @@ class CompareScreen(Screen[None]):
     def show(self, comparison: Comparison, number: int) -> None:
         """Paint both lists and the delta line from one comparison."""
         same_query = self.comparison is not None and comparison.query == self.comparison.query
-        kept = self.active.hit.product_id if same_query and self.active.hit else None
+        inside = same_query and self.active.has_focus
+        kept = self.active.hit.product_id if inside and self.active.hit else None
         self.comparison = comparison
         self.is_saved = False
         self._paint(comparison, number)

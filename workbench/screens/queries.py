@@ -64,6 +64,7 @@ class QueriesScreen(Screen[None]):
         self.seen = SEEN[0]
         self.split = ""
         self.stratum = ""
+        self.excluded = 0
         self._summary = Summary()
         self._number = 0
 
@@ -110,6 +111,7 @@ class QueriesScreen(Screen[None]):
     def show_result(self, result: Mapping[str, Any]) -> None:
         strata = {judged.query_id: judged.columns.get("stratum", "") for judged in self.app.judged}
         self.rows = rows_of(result, strata)
+        self.excluded = int(result.get("excluded", 0))
         unseen = any(not row.seen for row in self.rows)
         if not unseen and self.seen == SEEN[0]:
             self.seen = SEEN[2]
@@ -202,7 +204,12 @@ class QueriesScreen(Screen[None]):
     def _tell(self, **changes: Any) -> None:
         self._summary = replace(self._summary, **changes)
         choice = choice_groups(
-            self.table.row_count(), len(self.rows), self.seen, self.split, self.stratum
+            self.table.row_count(),
+            len(self.rows),
+            self.seen,
+            self.split,
+            self.stratum,
+            self.excluded,
         )
         self.headline.show(self._summary, choice if self.rows else ())
 

@@ -90,12 +90,13 @@ class Headline(Painted):
                 )
             )
             if found.p is not None:
-                groups.append((("faint", "p "), ("plain", measure(found.p))))
+                shown = "< .001" if found.p < 0.001 else measure(found.p)
+                groups.append((("faint", "p "), ("plain", shown)))
         return groups
 
 
 def choice_groups(
-    shown: int, total: int, seen: str, split: str, stratum: str
+    shown: int, total: int, seen: str, split: str, stratum: str, excluded: int
 ) -> list[Sequence[Piece]]:
     """How the shown queries were chosen, each with the key that changes it."""
     groups: list[Sequence[Piece]] = [
@@ -104,5 +105,7 @@ def choice_groups(
         (("key", "f"), ("plain", f" {split or 'every split'}")),
     ]
     groups.append((("key", "t"), ("plain", f" {printable(stratum) or 'every stratum'}")))
+    if excluded:
+        groups.append((("faint", f"{excluded:,} without a gain left out"),))
     groups.append((("key", "s r"), ("faint", " sort")))
     return groups

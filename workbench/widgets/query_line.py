@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.geometry import Region
 from textual.message import Message
 from textual.suggester import SuggestionReady
 from textual.widgets import Input
@@ -80,6 +81,12 @@ class QueryLine(Input):
         suggestion = self.suggestion_for(value)
         if suggestion:
             self.post_message(SuggestionReady(value, suggestion))
+
+    def on_resize(self) -> None:
+        # A text set before the first layout was scrolled out of a line of no width.
+        self.scroll_to(0, animate=False)
+        cursor = Region(self._position_to_cell(self.cursor_position), 0, 1, 1)
+        self.scroll_to_region(cursor, force=True, animate=False)
 
     async def _on_key(self, event: events.Key) -> None:
         self.pressed = event.time

@@ -1,0 +1,103 @@
+"""`search`: one comparison, as a table and as JSON."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+MEASURES = ("ndcg", "ndcg@10", "rbo_ideal", "mrr@10", "recall@50", "judged@10")
+
+
+def test_json_has_the_keys_that_others_rely_on(made: Path, rankbench: Any) -> None:
+    result = rankbench("search", "trainers", "-w", made, "--candidate", "bm25", "-k", 3, "--json")
+    found = result.json
+    assert {"query", "split", "seen", "elapsed_ms", "rbo", "baseline", "candidate", "delta"} <= set(
+        found
+    )
+    assert found["query"] == "trainers"
+    assert (found["baseline"]["encoder"], found["candidate"]["encoder"]) == ("base", "bm25")
+    for side in ("baseline", "candidate"):
+        assert {"encoder", "build", "hits", *MEASURES} <= set(found[side])
+        assert len(found[side]["hits"]) <= 3
+        for hit in found[side]["hits"]:
+            assert set(hit) == {"rank", "product_id", "title", "score", "grade", "other_rank"}
+    assert set(found["delta"]) == set(MEASURES)
+    before, after = found["baseline"]["ndcg"], found["candidate"]["ndcg"]
+    assert found["delta"]["ndcg"] == pytest.approx(after - before)
+
+
+def test_an_unjudged_query_has_null_measures(made: Path, rankbench: Any) -> None:
+    found = rankbench("search", "never judged", "-w", made, "--json").json
+    assert found["split"] is None
+    assert all(found["baseline"][measure] is None for measure in MEASURES)
+
+
+def test_the_table_shows_both_sides_and_the_measures(made: Path, rankbench: Any) -> None:
+    result = rankbench("search", "hose", "-w", made, "--candidate", "bm25")
+    assert result.code == 0, result.err
+    assert "Garden hose 15 m" in result.out
+    for word in ("base", "bm25", "ndcg@10", "delta", "rbo"):
+        assert word in result.out
+
+
+def test_bm25_needs_no_index(shop: Path, tmp_path: Path, rankbench: Any) -> None:
+    root = tmp_path / "w"
+    assert rankbench("init", root, "--catalog", shop / "products.csv").code == 0
+    found = rankbench(
+        "search", "hose", "-w", root, "--baseline", "bm25", "--candidate", "bm25", "--json"
+    )
+    assert found.json["baseline"]["hits"][0]["product_id"] in ("p09", "p10")
+    rankbench("search", "hose", "-w", root).assert_error(1, "not indexed", "rankbench index")
+
+
+@pytest.mark.parametrize("query", ["", "   ", "\t\n"])
+def test_an_empty_query_is_one_error(query: str, made: Path, rankbench: Any) -> None:
+    rankbench("search", query, "-w", made).assert_error(2, "empty")
+
+
+def test_a_query_of_control_characters_is_one_error(made: Path, rankbench: Any) -> None:
+    rankbench("search", "\x07\x1b", "-w", made).assert_error(1, "empty")
+
+
+@pytest.mark.parametrize("query", ["🏕️🏕️", "'; drop table items; --", "[/] *:* (", "ﷺ" * 50])
+def test_odd_queries_are_answered(query: str, made: Path, rankbench: Any) -> None:
+    assert rankbench("search", query, "-w", made).code == 0
+    assert rankbench("search", query, "-w", made, "--json").json["query"]
+
+
+def test_ten_megabytes_of_query_are_cut(
+    made: Path, rankbench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("canopy tent " * 900_000))
+    result = rankbench("search", "-", "-w", made)
+    assert result.code == 0, result.err[:500]
+    assert len(result.out) < 20_000
+
+
+@pytest.mark.parametrize(
+    ("side", "code", "word"),
+    [
+        ("nosuch", 1, "nosuch"),
+        ("hybrid:nosuch", 1, "nosuch"),
+        ("hybrid:", 2, "hybrid"),
+        ("run:", 2, "run"),
+        ("run:no/such.run", 1, "such.run"),
+    ],
+)
+def test_a_wrong_side_is_one_error(
+    side: str, code: int, word: str, made: Path, rankbench: Any
+) -> None:
+    result = rankbench("search", "tent", "-w", made, "--candidate", side)
+    result.assert_error(code, word)
+
+
+def test_a_damaged_index_is_one_error_and_index_mends_it(workspace: Path, rankbench: Any) -> None:
+    for path in (workspace / "lance").glob("vec_*/data/*"):
+        path.write_bytes(b"")
+    result = rankbench("search", "tent", "-w", workspace)
+    result.assert_error(1, "rankbench index")
+    assert rankbench("index", "-w", workspace).code == 0
+    assert rankbench("search", "tent", "-w", workspace).code == 0

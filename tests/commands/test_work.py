@@ -1,0 +1,248 @@
+"""`index`, `train`, `jobs`, `encoders`, `recipes`, `crossval`, `demo`: what makes things."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+QUICK = ["--set", "epochs=1", "--set", "max_per_query=2"]
+
+
+def test_index_encodes_only_what_changed(workspace: Path, tmp_path: Path, rankbench: Any) -> None:
+    assert rankbench("index", "-w", workspace, "--json").json["encoded"] == 0
+    catalog = tmp_path / "p.csv"
+    text = "sku,name,brand,colour\np01,Canopy tent 3x3 m,Halden,white\np02,Other tent,Halden,blue\n"
+    catalog.write_text(text)
+    assert rankbench("init", workspace, "--catalog", catalog, "--force").code == 0
+    assert rankbench("index", "-w", workspace, "--json").json["encoded"] == 1
+    catalog.write_text(text + "p03,New lamp,,\n")  # the file itself grew: read again
+    report = rankbench("index", "-w", workspace, "--json").json
+    assert (report["encoded"], report["rows"]) == (1, 3)
+
+
+def test_index_of_an_unknown_encoder_is_one_error(made: Path, rankbench: Any) -> None:
+    rankbench("index", "-w", made, "--encoder", "nosuch").assert_error(1, "nosuch")
+
+
+def test_training_makes_an_encoder_that_is_a_side(workspace: Path, rankbench: Any) -> None:
+    options = ["--recipe", "adapter", "--name", "mine", "--set", "epochs=2", "--json"]
+    result = rankbench("train", "-w", workspace, *options)
+    assert result.code == 0, result.err
+    assert result.json["encoder"] == "mine"
+    names = [row["name"] for row in rankbench("encoders", "-w", workspace, "--json").json]
+    assert names == ["base", "mine"]
+    table = rankbench("encoders", "-w", workspace)
+    assert "mine" in table.out and "dev" in table.out
+    found = rankbench("search", "trainers", "-w", workspace, "--json").json
+    assert found["candidate"]["encoder"] == "mine"
+    jobs = rankbench("jobs", "-w", workspace, "--json").json
+    assert [(job["kind"], job["state"], job["encoder"]) for job in jobs] == [
+        ("train", "done", "mine")
+    ]
+    keys = {"id", "kind", "state", "step", "steps", "eta_s", "encoder"}
+    assert set(jobs[0]) == keys | {"started", "ended", "error"}
+    assert "mine" in rankbench("jobs", "-w", workspace).out
+    assert rankbench("jobs", jobs[0]["id"], "--log", "-w", workspace).code == 0
+    again = rankbench("train", "-w", workspace, *options)
+    again.assert_error(1, "mine", "already")
+    assert rankbench("encoders", "-w", workspace, "--remove", "mine").code == 0
+    assert len(rankbench("encoders", "-w", workspace, "--json").json) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "word"),
+    [
+        (["--recipe", "nosuch"], 2, "nosuch"),
+        (["--recipe", "adapter", "--set", "epochs"], 2, "key=value"),
+        (["--recipe", "adapter", "--set", "colour=red"], 2, "colour"),
+        (["--recipe", "adapter", "--set", "epochs=nan"], 2, "epochs"),
+        (["--recipe", "adapter", "--name", "../up"], 2, "name"),
+        (["--recipe", "adapter", "--name", "base"], 1, "base"),
+    ],
+)
+def test_bad_training_is_told_before_a_job_starts(
+    options: list[str], code: int, word: str, workspace: Path, rankbench: Any
+) -> None:
+    rankbench("train", "-w", workspace, *options).assert_error(code, word)
+    assert rankbench("jobs", "-w", workspace, "--json").json == []
+
+
+def test_a_detached_job_can_be_found_and_cancelled(workspace: Path, rankbench: Any) -> None:
+    options = ["--recipe", "infonce", "--set", "epochs=1000", "--detach"]
+    started = rankbench("train", "-w", workspace, *options)
+    assert started.code == 0, started.err
+    job = started.out.strip()
+    ended = rankbench("jobs", job, "--cancel", "-w", workspace, "--json").json
+    assert [row["state"] for row in ended] == ["cancelled"]
+    assert len(rankbench("encoders", "-w", workspace, "--json").json) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "word"),
+    [
+        (["--cancel"], 2, "id"),
+        (["0999"], 1, "0999"),
+        (["0999", "--log", "--cancel"], 2, "together"),
+    ],
+)
+def test_wrong_jobs_are_one_error(
+    options: list[str], code: int, word: str, made: Path, rankbench: Any
+) -> None:
+    rankbench("jobs", *options, "-w", made).assert_error(code, word)
+
+
+def test_encoders_are_added_from_a_directory(
+    workspace: Path, tiny_encoder_dir: Path, rankbench: Any
+) -> None:
+    options = ["-w", workspace, "--add", tiny_encoder_dir, "--name", "twin", "--json"]
+    rows = rankbench("encoders", *options).json
+    assert [row["name"] for row in rows] == ["base", "twin"]
+    assert rows[0]["fingerprint"] == rows[1]["fingerprint"]
+    assert rows[1]["build"] is None
+    assert rankbench("index", "-w", workspace, "--encoder", "twin").code == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "word"),
+    [
+        (["--add", "no/such-model"], 1, "no/such-model"),
+        (["--remove", "nosuch"], 1, "nosuch"),
+        (["--remove", "base"], 1, "base"),
+        (["--name", "x"], 2, "--add"),
+        (["--add", "x", "--remove", "y"], 2, "together"),
+    ],
+)
+def test_wrong_encoders_are_one_error(
+    options: list[str],
+    code: int,
+    word: str,
+    workspace: Path,
+    rankbench: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    result = rankbench("encoders", "-w", workspace, *options)
+    assert result.code == code, result.err
+    assert word in result.err
+    assert not list((workspace / "encoders").glob(".*partial"))
+
+
+def test_recipes_are_listed_and_explained(rankbench: Any) -> None:
+    names = [row["name"] for row in rankbench("recipes", "--json").json]
+    assert {"infonce", "adapter"} <= set(names)
+    for name in names:
+        assert name in rankbench("recipes").out
+        assert rankbench("recipes", name, "--json").json["parameters"]
+        assert "epochs" in rankbench("recipes", name).out
+    rankbench("recipes", "nosuch").assert_error(2, "nosuch")
+
+
+def test_crossval_pools_every_query_and_goes_on(workspace: Path, rankbench: Any) -> None:
+    options = ["-w", workspace, "--recipe", "adapter", "--set", "epochs=1", "--folds", 2]
+    first = rankbench("crossval", *options, "--seeds", 1, "--json")
+    assert first.code == 0, first.err
+    assert first.json["queries"] == 12
+    again = rankbench("crossval", *options, "--seeds", 1)
+    assert "12 queries, 2 folds" in again.out
+    assert "ndcg@10" in again.out and "tuned - bm25" in again.out
+    assert len(rankbench("encoders", "-w", workspace, "--json").json) == 1  # folds are thrown away
+
+
+def test_crossval_with_too_many_folds_is_one_error(made: Path, rankbench: Any) -> None:
+    result = rankbench("crossval", "-w", made, "--recipe", "adapter", "--folds", 50)
+    assert result.code == 1 and "50 folds" in result.err
+
+
+@pytest.fixture
+def small_demo(shop: Path, tiny_encoder_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The demo over the little shop, with the tiny encoder for the packaged one."""
+    lines = ["query_id,query,split,stratum"]
+    judged = (shop / "judgments.csv").read_text().splitlines()[1:]
+    texts = dict(line.split(",")[:2] for line in judged)
+    splits = ("train", "train", "dev", "test")
+    lines += [f"{qid},{text},{splits[at % 4]},met" for at, (qid, text) in enumerate(texts.items())]
+    (shop / "queries.csv").write_text("\n".join(lines) + "\n")
+    monkeypatch.setattr("workbench.commands.demo.shipped_files", lambda: shop)
+    monkeypatch.setattr("engine.encoders.registry.packaged_model_dir", lambda: tiny_encoder_dir)
+    monkeypatch.setattr("engine.encoders.registry.check_packaged", lambda _: None)
+
+
+@pytest.mark.usefixtures("small_demo")
+def test_the_demo_compares_and_a_second_run_redoes_nothing(tmp_path: Path, rankbench: Any) -> None:
+    root = tmp_path / "demo"
+    first = rankbench("demo", root, "--headless", "--json")
+    assert first.code == 0, first.err
+    assert len(first.json) == 3
+    assert {row["split"] for row in first.json} == {"test"}
+    assert first.json[0]["candidate"]["encoder"] == "bm25"
+    assert "Making" in first.err
+    again = rankbench("demo", root, "--headless")
+    assert again.code == 0, again.err
+    assert "ndcg@10" in again.out
+    assert "Making" not in again.err and "encoded" not in again.err
+
+
+@pytest.mark.usefixtures("small_demo")
+def test_the_demo_starts_what_is_missing_once(tmp_path: Path) -> None:
+    from engine import supervise
+    from workbench.commands.demo import ready, start_jobs
+
+    workspace = ready(tmp_path / "demo")
+    started = start_jobs(workspace)
+    try:
+        assert [job.kind for job in started] == ["index", "train"]
+        assert start_jobs(workspace) == []
+    finally:
+        for job in supervise.find(workspace):
+            supervise.cancel(job)
+    assert start_jobs(workspace) == []  # a person who cancelled is not overruled
+
+
+def test_the_demo_without_a_terminal_makes_nothing(tmp_path: Path, rankbench_process: Any) -> None:
+    result = rankbench_process("demo", tmp_path / "demo", stdin=subprocess.DEVNULL)
+    result.assert_error(1, "terminal", "--headless")
+    assert not (tmp_path / "demo").exists()
+
+
+def test_the_shipped_demo_is_whole() -> None:
+    from workbench.commands.demo import shipped_files
+
+    names = {path.name for path in shipped_files().iterdir()}
+    assert {"products.csv", "judgments.csv", "queries.csv"} <= names
+
+
+def test_ctrl_c_leaves_the_job_at_work(workspace: Path) -> None:
+    import signal
+    import time
+
+    options = ["--recipe", "infonce", "--set", "epochs=1000", "-w", str(workspace)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "workbench", "train", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    from engine import supervise
+    from engine.workspace import open_workspace
+
+    opened = open_workspace(workspace)
+    until = time.monotonic() + 60
+    while not supervise.find(opened) and time.monotonic() < until:
+        time.sleep(0.1)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    try:
+        assert process.returncode == 130
+        assert "goes on in the background" in said and "Traceback" not in said
+        assert supervise.find(opened)[0].state in ("queued", "running")
+    finally:
+        supervise.cancel(supervise.find(opened)[0])

@@ -1,0 +1,150 @@
+"""Intervals and p values: calibrated where nothing differs, defined at every edge."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import astuple
+from itertools import product
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from engine.errors import RankbenchError
+from engine.evaluation.intervals import intervals, paired_delta, paired_deltas, sign_flip_p
+
+Draw = Callable[[np.random.Generator, tuple[int, int]], np.ndarray]
+PAIRS = 2000
+
+
+def noisy_ndcg(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    """Two noisy copies of the same per-query scores, cut to [0, 1] as NDCG is."""
+    truth = rng.beta(2, 1.5, shape)
+    sides = (np.clip(truth + rng.normal(0, 0.12, shape), 0, 1) for _ in range(2))
+    return next(sides) - next(sides)
+
+
+def mostly_equal(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    """Two sides that agree exactly on two queries of five."""
+    return np.where(rng.random(shape) < 0.4, 0.0, noisy_ndcg(rng, shape))
+
+
+def heavy_tailed(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    """Sixty per cent zeros, the rest Laplace: a few queries move much."""
+    return np.where(rng.random(shape) < 0.6, 0.0, rng.laplace(0, 0.08, shape))
+
+
+def normal(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    return rng.normal(0, 0.09, shape)
+
+
+@pytest.mark.parametrize("n", [24, 120])
+@pytest.mark.parametrize("draw", [normal, noisy_ndcg, mostly_equal, heavy_tailed])
+def test_the_interval_excludes_zero_as_often_as_it_says(draw: Draw, n: int) -> None:
+    differences = draw(np.random.default_rng(41), (n, PAIRS))
+    low, high = intervals(differences, resamples=1999)
+    excluded = float(((low > 0) | (high < 0)).mean())
+    assert 0.04 <= excluded <= 0.065
+
+
+@pytest.mark.parametrize("draw", [normal, mostly_equal])
+def test_p_is_below_five_per_cent_as_often_as_it_says(draw: Draw) -> None:
+    differences = draw(np.random.default_rng(42), (24, PAIRS))
+    assert 0.038 <= float((sign_flip_p(differences, resamples=1999) <= 0.05).mean()) <= 0.065
+
+
+def test_the_interval_is_about_as_wide_as_students() -> None:
+    values = normal(np.random.default_rng(1), (60, 1))[:, 0] + 0.02
+    found = paired_delta(np.zeros(60), values)
+    low, high = stats.t.interval(0.95, 59, values.mean(), stats.sem(values))
+    assert (found.low, found.high) == pytest.approx((low, high), abs=0.001)
+
+
+def test_p_is_exact_for_few_queries() -> None:
+    values = np.array([0.3, -0.1, 0.2, 0.25, 0.05, 0.4, -0.02])
+    flips = [abs(np.dot(signs, values)) for signs in product((-1, 1), repeat=len(values))]
+    expected = np.mean([flip >= abs(values.sum()) - 1e-12 for flip in flips])
+    assert paired_delta(np.zeros(7), values).p == pytest.approx(expected)
+
+
+def test_a_clear_difference_has_the_smallest_p_there_is() -> None:
+    found = paired_delta(np.zeros(40), np.linspace(0.1, 0.2, 40), resamples=999)
+    assert found.p == pytest.approx(1 / 1000)
+    assert found.low > 0
+
+
+def test_swapping_the_sides_turns_the_delta_around() -> None:
+    a, b = np.random.default_rng(5).random((2, 30))
+    there, back = paired_delta(a, b), paired_delta(b, a)
+    assert (there.mean, there.low, there.high) == pytest.approx((-back.mean, -back.high, -back.low))
+    assert there.p == back.p
+    assert (there.improved, there.harmed) == (back.harmed, back.improved)
+
+
+def test_the_same_seed_gives_the_same_figures_and_leaves_numpys_alone() -> None:
+    a, b = np.random.default_rng(6).random((2, 50))
+    np.random.seed(3)
+    before = np.random.get_state()[1].copy()
+    assert paired_delta(a, b) == paired_delta(a, b)
+    assert (np.random.get_state()[1] == before).all()
+
+
+def test_one_call_for_many_measures_gives_what_single_calls_give() -> None:
+    a, b, c = np.random.default_rng(7).normal(0, 1, (3, 31))
+    found = paired_deltas({"a": a, "b": b, "short": c[:8], "none": []})
+    assert list(found) == ["a", "b", "short", "none"]
+    for name, values in (("a", a), ("b", b), ("short", c[:8])):
+        alone = paired_delta(np.zeros(len(values)), values)
+        assert astuple(found[name]) == pytest.approx(astuple(alone), abs=1e-12)
+
+
+def test_no_query() -> None:
+    found = paired_delta([], [])
+    assert (found.mean, found.low, found.high, found.p, found.n) == (None, None, None, None, 0)
+
+
+def test_one_query_has_no_interval() -> None:
+    found = paired_delta([0.2], [0.5])
+    assert found.mean == pytest.approx(0.3)
+    assert (found.low, found.high, found.p) == (None, None, 1.0)
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 6, 24])
+def test_equal_differences_make_a_point(n: int) -> None:
+    found = paired_delta(np.full(n, 0.3), np.full(n, 0.4))
+    assert (found.low, found.high) == pytest.approx((0.1, 0.1))
+    same = paired_delta(np.full(n, 0.3), np.full(n, 0.3))
+    assert (same.mean, same.low, same.high, same.p) == (0.0, 0.0, 0.0, 1.0)
+
+
+@pytest.mark.parametrize("n", range(2, 16))
+def test_small_and_sparse_samples_stay_finite(n: int) -> None:
+    for values in (np.arange(n) / n, np.eye(n)[0], np.where(np.arange(n) % 2, 0.1, -0.1)):
+        found = paired_delta(np.zeros(n), values)
+        assert math.isfinite(found.low) and math.isfinite(found.high)
+        assert found.low <= found.mean <= found.high
+        assert 0 < found.p <= 1
+
+
+def test_the_threshold_itself_is_unchanged() -> None:
+    found = paired_delta([0.5, 0.5, 0.5, 0.5], [0.51, 0.49, 0.52, 0.4], unchanged=0.01)
+    assert (found.improved, found.unchanged, found.harmed) == (1, 2, 1)
+    assert found.improved + found.unchanged + found.harmed == found.n
+
+
+def test_many_queries_take_blocks_of_signs() -> None:
+    values = np.random.default_rng(8).normal(0.01, 0.1, 5000)
+    found = paired_delta(np.zeros(5000), values, resamples=2000)
+    assert found.low < found.mean < found.high
+
+
+def test_bad_input_is_refused() -> None:
+    with pytest.raises(RankbenchError, match="2 and 1 values"):
+        paired_delta([1.0, 2.0], [1.0])
+    with pytest.raises(RankbenchError, match="finite"):
+        paired_delta([1.0], [math.nan])
+    with pytest.raises(RankbenchError, match="resamples"):
+        paired_delta([1.0], [1.0], resamples=1)
+    with pytest.raises(RankbenchError, match="threshold"):
+        paired_delta([1.0], [1.0], unchanged=-1)

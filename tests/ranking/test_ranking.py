@@ -1,0 +1,186 @@
+"""Sides and comparisons on the tiny shop, through the surface that screens and commands use."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.encoders.card import Card, write_card
+from engine.encoders.registry import add
+from engine.errors import RankbenchError, UsageError
+from engine.index.build import build_index
+from engine.measures.ndcg import ndcg
+from engine.ranking.comparer import Comparer
+from engine.ranking.comparison import SEARCH_MEASURES
+from engine.ranking.sides import FUSION_K, by_score, parse_side, with_missing
+from engine.workspace import Workspace
+
+
+@pytest.fixture
+def ws(tiny_workspace: Workspace) -> Workspace:
+    build_index(tiny_workspace)
+    return tiny_workspace
+
+
+@pytest.fixture
+def comparer(ws: Workspace) -> Comparer:
+    return Comparer(ws)
+
+
+def test_both_sides_answer_the_same_query_and_the_delta_is_their_difference(
+    comparer: Comparer,
+) -> None:
+    found = comparer.compare("Red  Sneakers", "base", "bm25", k=7)
+    assert (found.query_id, found.split) == ("q00", "train")
+    assert len(found.baseline.hits) == len(found.candidate.hits) == 7
+    for name in SEARCH_MEASURES:
+        before, after = found.baseline.measures[name], found.candidate.measures[name]
+        assert before is not None and after is not None
+        assert found.delta[name] == pytest.approx(after - before)
+    assert found.rbo is not None and 0 <= found.rbo <= 1
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        found.query = "other"  # type: ignore[misc]
+
+
+def test_hits_carry_grades_and_their_rank_on_the_other_side(comparer: Comparer) -> None:
+    found = comparer.compare("blue tent", "base", "bm25", k=220)
+    ranks = {hit.product_id: hit.rank for hit in found.candidate.hits}
+    grades = comparer.find_query("blue tent").grades
+    for hit in found.baseline.hits:
+        assert hit.grade == grades.get(hit.product_id)
+        assert hit.other_rank == ranks.get(hit.product_id)
+        if hit.other_rank is not None:
+            assert hit.movement == hit.other_rank - hit.rank
+
+
+def test_measures_do_not_depend_on_the_hits_shown(comparer: Comparer) -> None:
+    short, long = (comparer.compare("green lamp", "base", "bm25", k=k) for k in (1, 100))
+    assert short.baseline.measures == long.baseline.measures
+    assert short.rbo == long.rbo
+
+
+def test_catalog_ndcg_is_what_a_hand_count_gives(comparer: Comparer) -> None:
+    found = comparer.compare("white pillow", "base", "bm25", k=10)
+    gains = comparer.ws.settings.gains
+    grades = comparer.find_query("white pillow").grades
+    ranked = [gains[hit.grade] if hit.grade else 0.0 for hit in found.baseline.hits]
+    judged = [gains[grade] for grade in grades.values()]
+    assert found.baseline.measures["ndcg@10"] == pytest.approx(ndcg(ranked, judged, 10))
+
+
+def test_an_unjudged_query_has_movements_and_overlap_but_no_scores(comparer: Comparer) -> None:
+    found = comparer.compare("umbrella for rain", "base", "bm25")
+    assert found.query_id is None and found.judged == 0
+    assert set(found.baseline.measures.values()) == {None}
+    assert set(found.delta.values()) == {None}
+    assert found.rbo is not None
+
+
+def test_hybrid_fuses_reciprocal_ranks(comparer: Comparer) -> None:
+    query = "red sneaker lace"
+    cosine = comparer.side("base").rank(query, 220).ranks()
+    words = comparer.side("bm25").rank(query).ranks()
+    expected = {
+        product: 1 / (FUSION_K + rank)
+        + (1 / (FUSION_K + words[product]) if product in words else 0)
+        for product, rank in cosine.items()
+    }
+    fused = comparer.side("hybrid:base").rank(query, 220)
+    assert fused.product_ids == by_score(expected).product_ids
+    np.testing.assert_allclose(fused.scores, by_score(expected).scores)
+
+
+@pytest.mark.parametrize("name", ["base", "bm25", "hybrid:base"])
+def test_judged_rankings_hold_every_judged_product_once(comparer: Comparer, name: str) -> None:
+    grades = comparer.find_query("black kettle").grades
+    ranking = comparer.side(name).rank_judged("black kettle", grades)
+    assert sorted(ranking.product_ids) == sorted(grades)
+    assert list(ranking.scores) == sorted(ranking.scores, reverse=True)
+
+
+def test_products_bm25_does_not_match_come_last_by_id() -> None:
+    ranking = with_missing(by_score({"b": 2.0}), ["c", "b", "a"])
+    assert ranking.product_ids == ("b", "a", "c")
+
+
+def test_a_run_file_is_a_side_by_query_id_or_text(comparer: Comparer, tmp_path: Path) -> None:
+    run = tmp_path / "prod.run"
+    run.write_text("q00 Q0 p002 1 9 x\nq00 Q0 p001 2 8 x\nq00 Q0 gone 3 7 x\n")
+    found = comparer.compare("red sneaker", "base", f"run:{run}")
+    assert [hit.product_id for hit in found.candidate.hits] == ["p002", "p001"]
+    assert comparer.compare("never asked", "base", f"run:{run}").candidate.hits == ()
+    with pytest.raises(RankbenchError):
+        comparer.compare("red sneaker", "base", f"run:{tmp_path / 'none.run'}")
+
+
+def test_seen_follows_the_cards_of_an_encoder_and_its_parents(
+    ws: Workspace, tiny_encoder_dir: Path
+) -> None:
+    for name, trained, parents in (("first", ["red sneaker"], ()), ("second", [], ("first",))):
+        path = add(ws, str(tiny_encoder_dir), name).path
+        card = Card(name=name, base="base", trained_queries=tuple(trained), parents=parents)
+        write_card(path, card)
+        build_index(ws, name)
+    comparer = Comparer(ws)
+    found = comparer.compare("Red sneakers", "base", "second")
+    assert not found.baseline.seen and found.candidate.seen and found.seen
+    assert not comparer.compare("blue sneaker", "base", "second").seen
+    assert comparer.default_candidate() == "second"
+
+
+def test_sides_say_why_they_cannot_answer(tiny_workspace: Workspace) -> None:
+    comparer = Comparer(tiny_workspace)
+    sides = {side.name: side for side in comparer.sides()}
+    assert sides["bm25"].ready
+    assert not sides["base"].ready and "rankbench index" in sides["base"].why
+    with pytest.raises(RankbenchError, match="not indexed"):
+        comparer.compare("tent", "base", "bm25")
+    assert comparer.compare("tent", "bm25", "bm25").baseline.hits
+    build_index(tiny_workspace)
+    assert comparer.compare("tent", "base", "bm25").baseline.hits
+
+
+@pytest.mark.parametrize("query", ["", "   ", "\x00\n\t", "\u200b"])
+def test_an_empty_query_is_one_clear_error(comparer: Comparer, query: str) -> None:
+    with pytest.raises(RankbenchError, match="empty"):
+        comparer.compare(query, "base", "bm25")
+
+
+@pytest.mark.parametrize(
+    "query", ["😀😀", "' OR 1=1 --", '"', "[/]", "a" * 10_000_000, "\x1b[31m x"]
+)
+def test_odd_queries_are_answered(comparer: Comparer, query: str) -> None:
+    found = comparer.compare(query, "base", "bm25")
+    assert len(found.baseline.hits) == 20
+    json.dumps(found.to_json(), allow_nan=False)
+
+
+@pytest.mark.parametrize("name", ["", "hybrid:", "run:", "hybrid:nope", "nope"])
+def test_an_unknown_side_is_one_clear_error(comparer: Comparer, name: str) -> None:
+    with pytest.raises((RankbenchError, UsageError)):
+        parse_side(name)
+        comparer.side(name)
+
+
+def test_a_product_is_told_whole_and_a_gone_one_is_empty(comparer: Comparer) -> None:
+    assert comparer.product("p000") == {"product_id": "p000", "title": "red men sneaker classic"}
+    assert comparer.product("it's not there") == {}
+
+
+def test_bm25_answers_without_torch(ws: Workspace) -> None:
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from engine.workspace import open_workspace\n"
+        "from engine.ranking.comparer import Comparer\n"
+        f"c = Comparer(open_workspace(Path({str(ws.root)!r})))\n"
+        "assert c.compare('tent', 'bm25', 'bm25').baseline.hits\n"
+        "print([m for m in ('torch', 'transformers', 'sentence_transformers') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

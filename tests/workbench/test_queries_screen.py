@@ -1,0 +1,165 @@
+"""Queries: deltas in the background, sorting, filters, the headline, opening one."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from looking import answered, lines, page, until
+from stand_in import StandIn
+
+from engine.catalog.queries import JudgedQuery
+from workbench.screens.queries import QueriesScreen
+from workbench.widgets.query_table import QueryRow, in_order
+
+
+async def test_the_worst_regressions_are_on_top_and_the_headline_is_of_unseen(make_app) -> None:
+    app = make_app()
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(lambda: app.judged != ())
+        await pilot.press("f2")
+        screen = app.screen
+        assert isinstance(screen, QueriesScreen)
+        await until(lambda: bool(screen.rows) and "improved" in page(app))
+        changes = [row.change for row in screen.table.rows]
+        assert changes == sorted(changes) and changes[0] < 0 < changes[-1]
+        assert not any(row.seen for row in screen.table.rows)
+        top = lines(app)
+        assert "NDCG@10" in top[0] and "[" in top[0] and "n 18" in top[0]
+        assert "18 of 24 queries" in top[2] and "u unseen" in top[2]
+
+
+async def test_filters_and_sorting(make_app) -> None:
+    app = make_app()
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(lambda: app.judged != ())
+        await pilot.press("f2")
+        screen = app.screen
+        await until(lambda: bool(screen.rows))
+        await pilot.press("u")
+        assert {row.seen for row in screen.table.rows} == {True}
+        await pilot.press("u", "f")
+        assert {row.split for row in screen.table.rows} == {"dev"}
+        await pilot.press("f", "f", "f", "t")
+        assert {row.stratum for row in screen.table.rows} == {"met"}
+        await pilot.press("t", "t", "s")
+        queries = [row.query for row in screen.table.rows]
+        assert len(queries) == 24 and queries == sorted(queries)
+        await pilot.press("r")
+        assert [row.query for row in screen.table.rows] == sorted(queries, reverse=True)
+        await pilot.click(screen.table, offset=(3, 0))
+        assert [row.query for row in screen.table.rows] == queries
+
+
+async def test_enter_opens_the_query_in_compare(make_app) -> None:
+    app = make_app()
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(lambda: app.judged != ())
+        await pilot.press("f2")
+        screen = app.screen
+        await until(lambda: bool(screen.rows))
+        await pilot.press("down", "enter")
+        await until(answered(app, screen.table.rows[1].query))
+        assert app.screen is app.compare
+
+
+class Endless(StandIn):
+    """Evaluates until it is abandoned, unless the candidate is bm25."""
+
+    def evaluate(self, baseline, candidate, candidates="catalog", split="all", progress=None):
+        while candidate != "bm25":
+            progress(1, 24)
+            time.sleep(0.005)
+        return super().evaluate(baseline, candidate, candidates, split, progress)
+
+
+async def test_typing_is_answered_while_the_query_set_is_evaluated(make_app) -> None:
+    app = make_app(Endless())
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(lambda: app.judged != ())
+        await pilot.press("f2")
+        await until(lambda: "evaluating: 1 of 24 queries" in page(app))
+        await pilot.press("f2", *"lamp")
+        await until(answered(app, "lamp"))
+        assert not app.evaluations
+
+
+async def test_an_evaluation_of_other_sides_is_abandoned(make_app) -> None:
+    app = make_app(Endless())
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(lambda: app.judged != ())
+        await pilot.press("f2")
+        await until(lambda: "evaluating: 1 of 24 queries" in page(app))
+        app.choose_side("candidate", "bm25")
+        await until(lambda: bool(app.evaluations), seconds=10)
+        assert [key.candidate for key in app.evaluations] == ["bm25"]
+        assert "bm25" in lines(app)[0]
+
+
+async def test_without_judged_queries_it_says_what_to_do(make_app) -> None:
+    app = make_app(StandIn(queries=[]))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(lambda: app.sides != ())
+        await pilot.press("f2")
+        await pilot.pause()
+        assert "No judged queries yet." in page(app)
+        assert "rankbench import judgments FILE" in page(app)
+
+
+async def test_an_evaluation_that_fails_says_so(make_app) -> None:
+    hold = threading.Event()
+
+    class Broken(StandIn):
+        def evaluate(self, *sides: str, **options: object) -> None:
+            hold.set()
+            raise OSError("disk [/] gone")
+
+    app = make_app(Broken())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(lambda: app.judged != ())
+        await pilot.press("f2")
+        await until(lambda: "OSError: disk [/] gone" in page(app))
+
+
+def test_rows_without_a_value_come_last_either_way() -> None:
+    rows = [
+        QueryRow(str(n), f"q{n}", "", False, "", None, None, change, None, None)
+        for n, change in enumerate((0.1, None, -0.2))
+    ]
+    assert [row.change for row in in_order(rows, "change", False)] == [-0.2, 0.1, None]
+    assert [row.change for row in in_order(rows, "change", True)] == [0.1, -0.2, None]
+
+
+async def test_five_thousand_rows_stay_quick(make_app) -> None:
+    queries = [JudgedQuery(f"q{n}", f"query number {n}", "test", {}) for n in range(5000)]
+    app = make_app(Endless(queries=queries))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(lambda: len(app.judged) == 5000)
+        await pilot.press("f2")
+        screen = app.screen
+        measures = {"ndcg@10": 0.5, "judged@10": 0.9}
+        result = {
+            "per_query": [
+                {
+                    "query_id": query.query_id,
+                    "query": query.query,
+                    "split": "test",
+                    "seen": False,
+                    "rbo": 0.5,
+                    "baseline": measures,
+                    "candidate": measures,
+                    "delta": {"ndcg@10": (n % 100) / 100 - 0.5},
+                }
+                for n, query in enumerate(queries)
+            ]
+        }
+        screen.show_result(result)
+        await pilot.press("end")
+        assert "query number" in lines(app)[-2]
+        # Processor time of this thread: the machine may be busy with something else.
+        started = time.thread_time()
+        for action in (screen.action_sort, screen.action_turn, screen.action_split):
+            action()
+            lines(app)
+        assert time.thread_time() - started < 3 * 0.15
+        assert screen.table.row_count() == 5000

@@ -1,0 +1,102 @@
+"""Every screen as a picture: a change of one cell's text, colour or place fails.
+
+The pictures are in `snapshots/`. `RANKBENCH_UPDATE_SNAPSHOTS=1` writes them anew; look at them
+before committing.
+"""
+
+from __future__ import annotations
+
+import difflib
+import html
+import os
+import re
+from pathlib import Path
+
+import pytest
+from looking import answered, page, until
+from stand_in import StandIn, workspace
+
+from workbench.app import RankbenchApp
+
+SNAPSHOTS = Path(__file__).parent / "snapshots"
+SIZES = ((80, 24), (120, 40))
+LOOKS = ("dark", "light", "no-color")
+
+
+def normalised(svg: str) -> str:
+    """The picture without what differs from run to run, and without web fonts."""
+    svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"terminal-\d+", "terminal", svg)
+    return "\n".join(line.rstrip() for line in svg.splitlines()) + "\n"
+
+
+def shown_text(svg: str) -> list[str]:
+    found = re.findall(r"<text [^>]*>(.*?)</text>", svg, flags=re.DOTALL)
+    return [html.unescape(text) for text in found]
+
+
+def check(name: str, svg: str, failed_dir: Path) -> None:
+    """Fail unless `svg` is the picture kept under `name`."""
+    path = SNAPSHOTS / f"{name}.svg"
+    found = normalised(svg)
+    if os.environ.get("RANKBENCH_UPDATE_SNAPSHOTS") == "1":
+        SNAPSHOTS.mkdir(exist_ok=True)
+        path.write_text(found, encoding="utf-8")
+        return
+    assert path.is_file(), f"no picture {path.name}: RANKBENCH_UPDATE_SNAPSHOTS=1 writes it"
+    kept = path.read_text(encoding="utf-8")
+    if found != kept:
+        actual = failed_dir / path.name
+        actual.write_text(found, encoding="utf-8")
+        lines = difflib.unified_diff(shown_text(kept), shown_text(found), "kept", "now", n=0)
+        changed = "\n".join(lines) or "the text is the same: colours or places differ"
+        pytest.fail(f"{path.name} changed; the new picture is {actual}\n{changed}")
+
+
+@pytest.fixture(params=LOOKS)
+def look(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    if request.param == "no-color":
+        monkeypatch.setenv("NO_COLOR", "1")
+    return request.param
+
+
+def make(make_app, tmp_path: Path, look: str) -> RankbenchApp:
+    theme = "rankbench-light" if look == "light" else "rankbench-dark"
+    return make_app(StandIn(fixed_ms=12.0), root=workspace(tmp_path / "pictures", theme=theme))
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_compare(make_app, tmp_path: Path, look: str, size: tuple[int, int]) -> None:
+    app = make(make_app, tmp_path, look)
+    async with app.run_test(size=size) as pilot:
+        await pilot.press(*"blue desk lamp")
+        await until(answered(app, "blue desk lamp"))
+        await until(lambda: "24 judged queries" in page(app))
+        await pilot.press("down", "down", "down")
+        await pilot.pause()
+        check(f"compare-{look}-{size[0]}x{size[1]}", app.export_screenshot(), tmp_path)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_queries(make_app, tmp_path: Path, look: str, size: tuple[int, int]) -> None:
+    app = make(make_app, tmp_path, look)
+    async with app.run_test(size=size) as pilot:
+        await until(lambda: app.judged != () and app.sides != ())
+        await pilot.press("f2")
+        await until(lambda: "improved" in page(app))
+        await pilot.press("down")
+        await pilot.pause()
+        check(f"queries-{look}-{size[0]}x{size[1]}", app.export_screenshot(), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("lamp", "lemp"), (' y="', ' y="1'), ("fill: #", "fill: #0")]
+)
+def test_a_changed_picture_fails(tmp_path: Path, old: str, new: str, monkeypatch) -> None:
+    monkeypatch.delenv("RANKBENCH_UPDATE_SNAPSHOTS", raising=False)
+    kept = (SNAPSHOTS / "compare-dark-80x24.svg").read_text(encoding="utf-8")
+    assert old in kept
+    check("compare-dark-80x24", kept, tmp_path)
+    with pytest.raises(pytest.fail.Exception, match="changed"):
+        check("compare-dark-80x24", kept.replace(old, new, 1), tmp_path)

@@ -1,0 +1,125 @@
+"""Cosines of queries with single fields of their Exact and Irrelevant products, for one encoder."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.workspace import Workspace
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+
+    from engine.encoders.load import Encoder
+    from engine.evaluation.frame import QueryRow
+
+FIELDS = ("title", "description")
+GRADES = ("E", "I")
+
+
+def field_cosines(
+    ws: Workspace, encoder_name: str, rows: Sequence[QueryRow]
+) -> dict[str, float | None]:
+    """Mean cosine over the Exact pairs and its margin over the Irrelevant ones, by field.
+
+    Args:
+        encoder_name: an encoder of the workspace, not bm25 or a fusion: those have no vectors.
+        rows: the queries of an evaluation, with the grades of their products.
+
+    Returns:
+        `title_cosine`, `title_margin`, `description_cosine`, `description_margin`; None where no
+        pair has the field. Pairs whose field is empty are left out.
+
+    Field vectors are kept in the workspace's cache by the encoder's fingerprint and the text.
+
+    Raises:
+        RankbenchError: no such encoder.
+    """
+    import numpy as np
+
+    from engine.catalog.normalise import clean_query
+    from engine.encoders.fingerprint import fingerprint
+    from engine.encoders.load import load_encoder
+    from engine.encoders.registry import resolve
+    from engine.index.store import read_items
+    from engine.measures.cosine import field_cosine
+
+    info = resolve(ws, encoder_name)
+    encoder = load_encoder(info.path, live=True)
+    texts = np.asarray(encoder.encode_queries([clean_query(row.query) for row in rows]))
+    items = read_items(ws)
+    found: dict[str, float | None] = {}
+    for field in FIELDS:
+        known = _field_texts(items, field)
+        pairs = [
+            (number, product, grade)
+            for number, row in enumerate(rows)
+            for product, grade in row.grades.items()
+            if grade in GRADES and known.get(product)
+        ]
+        wanted = dict.fromkeys(known[product] for _, product, _ in pairs)
+        cache = ws.cache_dir / f"fields-{fingerprint(info.path)}.npz"
+        vectors = _vectors(encoder, list(wanted), cache)
+        scores = None
+        if pairs:
+            documents = np.stack([vectors[known[product]] for _, product, _ in pairs])
+            queries = texts[[number for number, _, _ in pairs]]
+            scores = field_cosine(queries, documents, [grade for _, _, grade in pairs])
+        found[f"{field}_cosine"] = scores.cosine if scores else None
+        found[f"{field}_margin"] = scores.margin if scores else None
+    return found
+
+
+def _field_texts(items: pl.DataFrame, field: str) -> dict[str, str]:
+    from engine.catalog.template import Template
+
+    if field not in items.columns:
+        return {}
+    rendered = Template(field).render(items)
+    return dict(zip(items["product_id"].to_list(), rendered.to_list(), strict=True))
+
+
+def _vectors(encoder: Encoder, texts: Sequence[str], cache: Path) -> Mapping[str, np.ndarray]:
+    """The unit vector of each text, from the cache where it is there."""
+    from engine.catalog.template import content_hashes
+
+    hashes = content_hashes(texts)
+    kept = _read(cache, encoder.dim)
+    missing = [(text, key) for text, key in zip(texts, hashes, strict=True) if key not in kept]
+    if missing:
+        missing.sort(key=lambda item: len(item[0]))
+        vectors = encoder.encode_documents([text for text, _ in missing])
+        kept |= {key: vector for (_, key), vector in zip(missing, vectors, strict=True)}
+        _write(cache, kept)
+    return {text: kept[key] for text, key in zip(texts, hashes, strict=True)}
+
+
+def _read(cache: Path, dim: int) -> dict[str, np.ndarray]:
+    import numpy as np
+
+    try:
+        with np.load(cache) as data:
+            keys, vectors = data["keys"].tolist(), data["vectors"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return {}
+    if vectors.ndim != 2 or vectors.shape != (len(keys), dim):
+        return {}
+    return dict(zip(keys, vectors, strict=True))
+
+
+def _write(cache: Path, kept: Mapping[str, np.ndarray]) -> None:
+    """A cache that cannot be written costs time, nothing else."""
+    import numpy as np
+
+    beside = cache.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        cache.parent.mkdir(exist_ok=True)
+        with beside.open("wb") as file:
+            np.savez(file, keys=np.array(list(kept)), vectors=np.stack(list(kept.values())))
+        os.replace(beside, cache)
+    except OSError:
+        beside.unlink(missing_ok=True)
