@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # Another interpreter: make install PYTHON=/path/to/python3.12
 PYTHON ?=
 
-.PHONY: help install demo test lint snapshots bench clean
+.PHONY: help install demo test lint snapshots clean
 
 help:
 	@echo "make demo       open the app on the demo shop"
@@ -14,7 +14,6 @@ help:
 	@echo "make install    set up .venv and nothing else"
 	@echo "make lint       style, formatting, and who may import whom"
 	@echo "make snapshots  redraw the kept screens (look at the difference before committing)"
-	@echo "make bench      measure latency, rates and memory"
 	@echo "make clean      remove .venv and caches"
 
 install: $(STAMP)
@@ -47,6 +46,9 @@ lint: install
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/lint-imports
+
+snapshots: install
+	RANKBENCH_UPDATE_SNAPSHOTS=1 $(PY) -m pytest tests/workbench/test_screen_snapshots.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -291,6 +291,8 @@ def _spawn(directory: Path, threads: int | None) -> subprocess.Popen[bytes]:
         **os.environ,
         "OMP_NUM_THREADS": str(count),
         "MKL_NUM_THREADS": str(count),
+        # Threads that wait by spinning would take the core from the person typing.
+        "OMP_WAIT_POLICY": "PASSIVE",
         "TOKENIZERS_PARALLELISM": "false",
         "PYTHONPATH": os.pathsep.join(paths),
         "PYTHONUNBUFFERED": "1",

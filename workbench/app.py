@@ -7,11 +7,12 @@ LanceDB and polars are imported by the search thread after the first paint.
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
 # Textual gathers repaints into frames. At its 60 a second a key waits 8 ms on average for its
 # frame; at 120 it waits 4. Read once, when Textual is imported.
@@ -24,7 +25,7 @@ from engine.catalog.queries import JudgedQuery
 from engine.ranking.comparison import Comparison
 from engine.workspace import Settings, Workspace, open_workspace
 from workbench import messages, saved, themes
-from workbench.messages import EvaluationKey, Request, Trouble
+from workbench.messages import EvaluationKey, PaintRecord, Request, Trouble
 from workbench.palette import QueryCommands, WorkbenchCommands
 from workbench.screens.compare import CompareScreen
 from workbench.searching import LOADING, ComparerLike, SearchThread, SideLike
@@ -37,20 +38,6 @@ if TYPE_CHECKING:
 
 _SETTLED_S = 1.5
 _EXAMPLES = 8
-
-
-class Painted(NamedTuple):
-    """One comparison on the screen.
-
-    `pressed` and `painted` are `time.monotonic()`: when the driver read the key, and when the
-    frame that showed both lists and the delta line had been handed to the terminal's writer. In a
-    headless test the frame is composed but not encoded for a terminal, which saves it 1 to 2 ms.
-    """
-
-    query: str
-    pressed: float
-    painted: float
-    elapsed_ms: float
 
 
 class RankbenchApp(App[None]):
@@ -84,7 +71,7 @@ class RankbenchApp(App[None]):
         self.sides: tuple[SideLike, ...] = ()
         self.jobs: tuple[messages.JobView, ...] = ()
         self.trouble: Trouble | None = None
-        self.paint_log: deque[Painted] = deque(maxlen=10_000)
+        self.paint_log: deque[PaintRecord] = deque(maxlen=10_000)
         self.evaluations: dict[EvaluationKey, Mapping[str, Any]] = {}
         self._jobs_known = False
         self._opened = False
@@ -93,7 +80,7 @@ class RankbenchApp(App[None]):
         self._number = 0
         self._query = ""
         self._answering: tuple[str, str] = ("", "")
-        self._pending: tuple[int, Painted] | None = None
+        self._pending: tuple[int, PaintRecord] | None = None
         factory = comparer_factory or default_factory(workspace)
         self.searcher = SearchThread(factory, self.post_message)
         self.watcher = JobWatcher(find_jobs or jobs_of(workspace), self.post_message)
@@ -108,12 +95,14 @@ class RankbenchApp(App[None]):
 
     def on_mount(self) -> None:
         self.watch(self, "theme", self._theme_chosen, init=False)
-        self._settle = self.set_timer(_SETTLED_S, self._keep_comparison, pause=True)
+        self._settle = self.set_interval(_SETTLED_S, self._keep_comparison, pause=True)
         # After the first paint: imports hold the interpreter, and the paint must not wait.
         self.call_after_refresh(self._start_threads)
         self.update_status()
 
     def _start_threads(self) -> None:
+        # The thread that paints must not wait 5 ms for the one that searches to yield.
+        sys.setswitchinterval(0.001)
         self.searcher.start()
         self.watcher.start()
 
@@ -187,7 +176,7 @@ class RankbenchApp(App[None]):
         self.compare.show(message.comparison, request.number)
         self._pending = (
             request.number,
-            Painted(request.query, request.pressed, 0.0, message.comparison.elapsed_ms),
+            PaintRecord(request.query, request.pressed, 0.0, message.comparison.elapsed_ms),
         )
         self._settle.reset()
         self._settle.resume()
@@ -199,6 +188,7 @@ class RankbenchApp(App[None]):
             self._pending = None
 
     def _keep_comparison(self) -> None:
+        self._settle.pause()
         comparison = self.compare.comparison
         if comparison is not None and not self.compare.is_saved:
             directory = self.workspace.cache_dir

@@ -36,6 +36,7 @@ class WorkbenchCommands(Provider):
         yield "Help", "Keys, and what the numbers mean (F1)", app.action_help
         yield "Queries", "Every judged query with its change (F2)", app.action_queries
         yield "Compare", "Back to the two lists", partial(app.open_query, None)
+        yield from self.of_screen()
         yield "Pick the left side", "The baseline (F3)", partial(app.action_pick, "baseline")
         yield "Pick the right side", "The candidate (F4)", partial(app.action_pick, "candidate")
         for place, label in (("baseline", "Left"), ("candidate", "Right")):
@@ -55,6 +56,25 @@ class WorkbenchCommands(Provider):
         for name in [*ours, *sorted(set(app.available_themes) - set(ours))]:
             yield f"Theme: {name}", "Kept in the workspace", partial(setattr, app, "theme", name)
         yield "Quit", "Jobs go on (F10)", app.action_quit
+
+    def of_screen(self) -> Iterator[Command]:
+        """What the keys of the screen below do."""
+        from workbench.screens.compare import CompareScreen
+        from workbench.screens.queries import QueriesScreen
+
+        screen = self.screen
+        if isinstance(screen, CompareScreen):
+            yield "Go to the query", "Its text is kept (/)", screen.action_query_line
+            yield "Go to the lists", "Down, Esc or Enter in the query", screen.action_lists
+            yield "Go to the other list", "Left, Right or Tab", partial(screen.action_pane, 0)
+            yield "Open the product", "The row under the cursor (Enter)", screen.action_product
+        if isinstance(screen, QueriesScreen):
+            yield "Sort by the next column", "s", screen.action_sort
+            yield "Turn the order round", "r", screen.action_turn
+            yield "Filter: unseen, seen, all", "u", screen.action_seen
+            yield "Filter: next split", "f", screen.action_split
+            yield "Filter: next stratum", "t", screen.action_stratum
+            yield "Open the query", "The row under the cursor (Enter)", screen.action_open
 
     async def discover(self) -> Hits:
         for name, says, run in self.commands():

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from engine.supervise import Job
 
 POLL_S = 0.5
-ENDED = ("done", "failed", "cancelled", "died")
+# Not "died": a job whose process is gone may be taken up again.
+ENDED = ("done", "failed", "cancelled")
 
 FindJobs = Callable[[], Sequence[JobView]]
 

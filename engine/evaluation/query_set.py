@@ -40,7 +40,7 @@ def evaluate_query_set(
         unchanged=settings.unchanged,
         p=settings.rbo_p,
         split=split,
-        catalog_hash=catalog_hash(comparer.ws),
+        inputs={"catalog": catalog_hash(comparer.ws)},
         keep_rankings=keep_rankings,
         progress=progress,
     )

@@ -9,6 +9,7 @@ and intervals are bootstrapped over queries, since queries are what one would dr
 
 from __future__ import annotations
 
+import gc
 import shutil
 import tempfile
 import time
@@ -218,6 +219,8 @@ def _one(
 
             vectors = apply(result.linear, setting.base[1])
         catalog, judged = _rank(encoder, VectorMatrix.of(ids, vectors), held_out)
+    # The trainer and its model refer to each other; unasked, they would stay for some folds more.
+    gc.collect()
     facts = {
         "chosen": result.card.scores.get("chosen"),
         "dev": {key: result.card.scores.get(key) for key in ("measure", "base", "tuned")},

@@ -69,9 +69,17 @@ def _run(directory: Path, events: Events) -> int:
             events.emit("cancelled", message="Cancelled while it waited.")
             return 1
         events.emit("started", kind=kind, pid=os.getpid())
+        _clear_after_the_dead(context)
         result = importlib.import_module(f"engine.jobs.{kind}").run(context)
         events.emit("done", **result)
     return 0
+
+
+def _clear_after_the_dead(context: Context) -> None:
+    """Remove the half-made things of jobs that were killed; checkpoints stay, for a resume."""
+    for job in supervise.find(context.ws):
+        if job.over and job.id != context.id:
+            shutil.rmtree(job.path / "work", ignore_errors=True)
 
 
 if __name__ == "__main__":

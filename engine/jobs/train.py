@@ -7,6 +7,7 @@ Params: {"recipe": name, "set": ["key=value"], "name": encoder name or "", "base
 from __future__ import annotations
 
 import re
+import shutil
 from typing import Any
 
 from engine.catalog.queries import JudgedQuery
@@ -60,6 +61,8 @@ def run(context: Context) -> dict[str, Any]:
             f"Cancelled after {saved} was saved, before it was indexed.",
             f"Index it with `rankbench index --encoder {saved}`.",
         ) from None
+    # Half a gigabyte that only a run that did not end has a use for.
+    shutil.rmtree(context.directory / "checkpoints", ignore_errors=True)
     scores = result.card.scores
     return {
         "encoder": saved,

@@ -315,6 +315,18 @@ async def test_every_key_of_the_lists_has_a_palette_entry(make_app) -> None:
         await until(lambda: "garden hose" in app.compare.query_line.value)
 
 
+async def test_the_key_line_takes_clicks(make_app) -> None:
+    app = make_app()
+    async with app.run_test(size=(100, 30)) as pilot:
+        shown = lines(app)[-1]
+        await pilot.click(app.compare.key_line, offset=(shown.index("F1"), 0))
+        await until(lambda: "what is shown" in page(app) or "anywhere" in page(app))
+        await pilot.press("escape")
+        await pilot.click(app.compare.key_line, offset=(shown.index("lists"), 0))
+        await pilot.pause()
+        assert app.focused is app.compare.baseline
+
+
 async def test_the_mouse_moves_the_cursor_and_opens(make_app) -> None:
     app = make_app()
     async with app.run_test(size=(100, 30)) as pilot:

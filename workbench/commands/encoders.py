@@ -111,4 +111,4 @@ def show(rows: list[dict[str, Any]]) -> None:
 def _verdict(row: dict[str, Any]) -> str:
     if row["beats_base"] is None:
         return ""
-    return "beats its base" if row["beats_base"] else "does not beat its base"
+    return "beats its base on dev" if row["beats_base"] else "does not beat its base on dev"

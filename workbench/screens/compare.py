@@ -218,7 +218,7 @@ class CompareScreen(Screen[None]):
 
     def action_pane(self, towards: int) -> None:
         """Go to the left (-1), the right (1) or the other list (0), to the same product there."""
-        if not self.active.has_focus:
+        if towards and not self.active.has_focus:
             return
         left, right = self.lists
         target = {-1: left, 1: right}.get(towards, left if self.active is right else right)
