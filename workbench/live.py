@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from engine.evaluation.evaluate import Evaluation, evaluate
-from engine.evaluation.select import select
+from engine.evaluation.frame import Evaluation
+from engine.evaluation.query_set import evaluate_query_set
 from engine.ranking.comparer import Comparer, SideStatus
 from engine.ranking.sides import EncoderSide, Side, open_encoder_side, parse_side
 from engine.workspace import Workspace
 from workbench.searching import LOADING
 
-_ENCODED_AT_ONCE = 16
 _RESAMPLES = 100
 
 
@@ -52,32 +51,12 @@ class LiveComparer(Comparer):
         split: str = "all",
         progress: Callable[[int, int], None] | None = None,
     ) -> Evaluation:
-        """The judged queries through two sides, as `engine.evaluation.evaluate` does it.
+        """The judged queries through two sides.
 
-        Queries are encoded some at a time, so that `progress` (queries done, queries) is called
-        often and a person who types meanwhile is answered. Its intervals are drawn from few
-        resamples: the screen computes those of the rows it shows.
+        Its intervals are drawn from few resamples: the screen computes those of the rows it shows.
         """
-        sides = [self.side(baseline), self.side(candidate)]
-        queries = select(self.judged_queries(), split, sides)
-        for start in range(0, len(queries), _ENCODED_AT_ONCE):
-            if progress is not None:
-                progress(0, len(queries))
-            for side in sides:
-                side.prepare([q.query for q in queries[start : start + _ENCODED_AT_ONCE]])
-        settings = self.ws.settings
-        return evaluate(
-            sides[0],
-            sides[1],
-            queries,
-            self.titles(),
-            gains=settings.gains,
-            candidates=candidates,
-            unchanged=settings.unchanged,
-            p=settings.rbo_p,
-            split=split,
-            resamples=_RESAMPLES,
-            progress=progress,
+        return evaluate_query_set(
+            self, baseline, candidate, candidates, split, resamples=_RESAMPLES, progress=progress
         )
 
     def _open_side(self, kind: str, argument: str, name: str) -> Side:

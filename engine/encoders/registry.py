@@ -164,14 +164,6 @@ def discard(ws: Workspace, name: str) -> None:
     shutil.rmtree(doomed, ignore_errors=True)
 
 
-def next_name(ws: Workspace, recipe: str) -> str:
-    """The first free name of the form `recipe-NN`."""
-    number = 1
-    while (ws.encoders_dir / f"{recipe}-{number:02d}").exists():
-        number += 1
-    return f"{recipe}-{number:02d}"
-
-
 def _children(directory: Path) -> list[Path]:
     return [p for p in directory.iterdir() if p.is_dir()] if directory.is_dir() else []
 

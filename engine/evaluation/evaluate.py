@@ -21,6 +21,8 @@ from engine.measures.query import CANDIDATES, measure_query
 from engine.measures.rbo import rbo
 from engine.ranking.ranking import Ranking
 
+_ENCODED_AT_ONCE = 16
+
 __all__ = [
     "Evaluation",
     "Progress",
@@ -90,8 +92,13 @@ def evaluate(
     _check(queries, gains, candidates, p)
     catalog = catalog_ids if isinstance(catalog_ids, (set, frozenset)) else frozenset(catalog_ids)
     kept, excluded, absent = _in_catalog(queries, catalog, gains)
-    for side in (baseline, candidate):
-        side.prepare([query.query for query, _ in kept])
+    texts = [query.query for query, _ in kept]
+    for start in range(0, len(texts), _ENCODED_AT_ONCE):
+        # Before each part, so that a caller who shares the thread gets its turn.
+        if progress is not None:
+            progress(0, len(kept))
+        for side in (baseline, candidate):
+            side.prepare(texts[start : start + _ENCODED_AT_ONCE])
     rows = []
     for done, (query, grades) in enumerate(kept, 1):
         row = _row(baseline, candidate, query, grades, gains, candidates, p, len(catalog))

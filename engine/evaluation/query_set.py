@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from engine.evaluation.evaluate import evaluate
 from engine.evaluation.frame import Evaluation
+from engine.evaluation.intervals import RESAMPLES
 from engine.evaluation.select import select
 from engine.index.store import catalog_hash
 from engine.ranking.comparer import Comparer
@@ -18,6 +19,7 @@ def evaluate_query_set(
     candidates: str = "catalog",
     split: str = "unseen",
     *,
+    resamples: int = RESAMPLES,
     keep_rankings: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
@@ -41,6 +43,7 @@ def evaluate_query_set(
         p=settings.rbo_p,
         split=split,
         inputs={"catalog": catalog_hash(comparer.ws)},
+        resamples=resamples,
         keep_rankings=keep_rankings,
         progress=progress,
     )

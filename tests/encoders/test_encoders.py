@@ -13,7 +13,7 @@ from engine.encoders import packaged
 from engine.encoders.fingerprint import fingerprint
 from engine.encoders.light import LightEncoder, load_light
 from engine.encoders.load import SentenceEncoder, load_encoder, load_model
-from engine.encoders.registry import add, check_name, list_encoders, next_name, resolve
+from engine.encoders.registry import add, check_name, list_encoders, resolve
 from engine.errors import RankbenchError, UsageError
 from engine.index.build import build_index, remove_encoder
 from engine.workspace import Workspace
@@ -131,11 +131,6 @@ def test_an_added_encoder_is_listed_indexed_and_removed(
 def test_names_a_side_or_a_file_cannot_carry_are_refused(name: str) -> None:
     with pytest.raises(UsageError):
         check_name(name)
-
-
-def test_next_name_is_free(tiny_workspace: Workspace) -> None:
-    (tiny_workspace.encoders_dir / "infonce-01").mkdir()
-    assert next_name(tiny_workspace, "infonce") == "infonce-02"
 
 
 def test_a_half_written_encoder_is_never_offered(tiny_workspace: Workspace, own: Path) -> None:

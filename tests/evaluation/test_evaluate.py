@@ -107,7 +107,7 @@ def test_sides_are_prepared_and_progress_is_told() -> None:
     told: list[tuple[int, int]] = []
     evaluate(base, tuned, QUERIES[:3], CATALOG, gains=GAINS, progress=lambda *x: told.append(x))
     assert base.prepared == tuned.prepared == ["query 0", "query 1", "query 2"]
-    assert told == [(1, 3), (2, 3), (3, 3)]
+    assert told == [(0, 3), (1, 3), (2, 3), (3, 3)]
 
 
 def test_a_side_that_finds_nothing_counts_as_zero() -> None:
