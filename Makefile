@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # Another interpreter: make install PYTHON=/path/to/python3.12
 PYTHON ?=
 
-.PHONY: help install demo test lint snapshots clean
+.PHONY: help install demo test lint snapshots picture bench crossval clean
 
 help:
 	@echo "make demo       open the app on the demo shop"
@@ -14,6 +14,9 @@ help:
 	@echo "make install    set up .venv and nothing else"
 	@echo "make lint       style, formatting, and who may import whom"
 	@echo "make snapshots  redraw the kept screens (look at the difference before committing)"
+	@echo "make picture    redraw the README's picture from the demo shop"
+	@echo "make bench      measure latency and rates (RANKBENCH_ESCI names the data)"
+	@echo "make crossval   the README's out-of-fold figures, about an hour"
 	@echo "make clean      remove .venv and caches"
 
 install: $(STAMP)
@@ -46,6 +49,16 @@ lint: install
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/lint-imports
+
+picture: install
+	$(PY) tests/workbench/picture.py docs/compare.svg
+
+bench: install
+	$(PY) tests/benchmarks/measure.py
+
+# Slow: an hour on two cores. Stopped, it goes on from the last fold.
+crossval: install
+	$(PY) tests/benchmarks/crossval.py --seeds 3
 
 snapshots: install
 	RANKBENCH_UPDATE_SNAPSHOTS=1 $(PY) -m pytest tests/workbench/test_screen_snapshots.py

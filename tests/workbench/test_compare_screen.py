@@ -127,6 +127,20 @@ async def test_keys_of_the_lists(make_app) -> None:
         assert app.focused is app.compare.query_line
 
 
+async def test_keys_that_come_in_one_read_reach_who_they_are_for(make_app) -> None:
+    app = make_app()
+    async with app.run_test(size=(50, 20)) as pilot:
+        await pilot.press(*"lamp")
+        await until(answered(app, "lamp"))
+        for key in ("down", "right"):
+            app.post_message(events.Key(key, None))
+        await until(lambda: app.compare.visible_lists == [app.compare.candidate])
+        assert app.focused is app.compare.candidate
+        for key in ("slash", "x", "y"):
+            app.post_message(events.Key(key, key if len(key) == 1 else "/"))
+        await until(lambda: app.compare.query_line.value == "lampxy")
+
+
 async def test_a_letter_in_a_list_goes_on_typing(make_app) -> None:
     app = make_app()
     async with app.run_test(size=(100, 30)) as pilot:

@@ -24,6 +24,7 @@ from workbench.widgets.row_list import RowList
 if TYPE_CHECKING:
     from workbench.app import RankbenchApp
 
+_TWO_LISTS = 60
 Steps = list[tuple[int, str]] | None
 
 ALWAYS = (
@@ -45,7 +46,7 @@ class CompareScreen(Screen[None]):
     AUTO_FOCUS = "#query"
     HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
         (0, "-narrow"),
-        (60, "-side-by-side"),
+        (_TWO_LISTS, "-side-by-side"),
     ]
     VERTICAL_BREAKPOINTS: ClassVar[Steps] = [
         (0, "-flat"),
@@ -90,7 +91,6 @@ class CompareScreen(Screen[None]):
         yield self.key_line
 
     def on_mount(self) -> None:
-        self.candidate.add_class("-other")
         if self.comparison is None:
             self.show_empty(0)
         else:
@@ -189,13 +189,13 @@ class CompareScreen(Screen[None]):
     def _query_cut(self, event: QueryLine.Cut) -> None:
         self.app.say(f"The paste of {event.length:,} characters was cut: a query has {LIMIT}.")
 
-    @on(QueryLine.Left)
     def action_lists(self) -> None:
-        self.active.focus()
+        # Not `focus`, which waits a turn: the next key may be in the same read.
+        self.set_focus(self.active)
 
     @on(RowList.LeftUpwards)
     def action_query_line(self) -> None:
-        self.query_line.focus()
+        self.set_focus(self.query_line)
         self.query_line.cursor_position = len(self.query_line.value)
 
     @on(RowList.Typed)
@@ -204,9 +204,9 @@ class CompareScreen(Screen[None]):
         if character:
             self.query_line.take(character, event.event.time)
 
-    def action_complete(self) -> None:
+    async def action_complete(self) -> None:
         self.query_line.focus()
-        self.query_line.action_complete()
+        await self.query_line.action_complete()
 
     def put_query(self, query: str) -> None:
         """Type `query` for the person, cursor at its end."""
@@ -227,16 +227,24 @@ class CompareScreen(Screen[None]):
         hit = self.active.hit
         row = target.row_of(hit.product_id) if hit else None
         target.place(self.active.cursor if row is None else row)
+        # A list that is not on the screen takes no focus, and hiding the focused one moves it.
+        target.display = True
+        self.set_focus(target)
         self._activate(target)
-        target.focus()
 
     def _activate(self, target: RankingList) -> None:
-        if target is not self.active:
-            # Where only one list has room, the class takes the other off the screen.
-            self.active.add_class("-other")
-            target.remove_class("-other")
-            self.active = target
+        self.active = target
+        self._arrange()
         self._link()
+
+    def on_resize(self) -> None:
+        self._arrange()
+
+    def _arrange(self) -> None:
+        """Show one list, the active one, where two have no room."""
+        narrow = self.size.width < _TWO_LISTS
+        for shown in self.lists:
+            shown.display = shown is self.active or not narrow
 
     def on_descendant_focus(self) -> None:
         focused = self.focused

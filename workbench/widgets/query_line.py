@@ -24,13 +24,18 @@ _LOOKED_AT = 8 * LIMIT
 class QueryLine(Input):
     """One line of text; `pressed` is when the key that changed it last came in (monotonic)."""
 
+    # Prior, so that the key after one of these, in the same read, already finds the focus moved.
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,escape,enter", "leave", "Into the lists", show=False, id="query.leave"),
-        Binding("tab", "complete", "Complete", show=False, id="query.complete"),
+        Binding(
+            "down,escape,enter",
+            "screen.lists",
+            "To the lists",
+            show=False,
+            priority=True,
+            id="query.leave",
+        ),
+        Binding("tab", "complete", "Complete", show=False, priority=True, id="query.complete"),
     ]
-
-    class Left(Message):
-        """The lists are wanted."""
 
     class Cut(Message):
         """A paste was longer than the line takes."""
@@ -107,15 +112,13 @@ class QueryLine(Input):
     def take(self, character: str, pressed: float) -> None:
         """Take a key that was pressed elsewhere."""
         self.pressed = pressed
-        self.focus()
+        self.screen.set_focus(self)
         self.insert(character, len(self.value))
         self.cursor_position = len(self.value)
 
-    def action_leave(self) -> None:
-        self.post_message(self.Left())
-
-    def action_complete(self) -> None:
+    async def action_complete(self) -> None:
+        """Take the completion; without one, do what Down does."""
         if self._suggestion and self.cursor_at_end:
             self.action_cursor_right()
         else:
-            self.action_leave()
+            await self.run_action("screen.lists")
