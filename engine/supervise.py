@@ -41,6 +41,7 @@ class Job:
         created, started, ended: unix seconds; None where it has not happened.
         error: what a failed job said, one line.
         phase: "loading", "training", "dev", "saving", "indexing" or "".
+        loss: of the last training step that told one; None where it does not run.
     """
 
     id: str
@@ -57,6 +58,7 @@ class Job:
     ended: float | None = None
     error: str | None = None
     phase: str = ""
+    loss: float | None = None
     pid: int | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -170,6 +172,7 @@ def read_job(path: Path) -> Job:
         ended=ended,
         error=error,
         phase=str(progress.get("phase", "")) if state == "running" else "",
+        loss=progress.get("loss") if state == "running" else None,
         pid=pid if alive else None,
     )
 

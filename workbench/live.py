@@ -11,8 +11,9 @@ from dataclasses import replace
 
 from engine.evaluation.frame import Evaluation
 from engine.evaluation.query_set import evaluate_query_set
+from engine.index.build import active_build
 from engine.ranking.comparer import Comparer, SideStatus
-from engine.ranking.sides import EncoderSide, Side, open_encoder_side, parse_side
+from engine.ranking.sides import EncoderSide, open_encoder_side, parse_side
 from engine.workspace import Workspace
 from workbench.searching import LOADING
 
@@ -23,13 +24,13 @@ class LiveComparer(Comparer):
     """A comparer whose encoders are ready only once they are in memory."""
 
     def __init__(self, ws: Workspace) -> None:
-        super().__init__(ws)
+        super().__init__(ws, self._loaded_or_open)
         self._loaded: dict[str, EncoderSide] = {}
 
     def prepare(self, name: str) -> None:
         """Load the encoder behind `name`. For the loading thread: touches no shared connection."""
         encoder = parse_side(name).argument
-        side = open_encoder_side(self.ws, encoder, live=True)
+        side = open_encoder_side(self.ws, encoder)
         side.rank("warm up", depth=10)
         self._loaded[encoder] = side
 
@@ -38,7 +39,7 @@ class LiveComparer(Comparer):
             replace(side, ready=False, why=LOADING)
             if side.ready
             and side.kind in ("encoder", "hybrid")
-            and parse_side(side.name).argument not in self._loaded
+            and not self._is_loaded(parse_side(side.name).argument)
             else side
             for side in super().sides()
         ]
@@ -59,9 +60,9 @@ class LiveComparer(Comparer):
             self, baseline, candidate, candidates, split, resamples=_RESAMPLES, progress=progress
         )
 
-    def _open_side(self, kind: str, argument: str, name: str) -> Side:
-        loaded = self._loaded.get(argument) if kind == "encoder" else None
-        build = self._state.active_build(argument) if loaded else None
-        if loaded is not None and build is not None and build.build == loaded.build:
-            return loaded
-        return super()._open_side(kind, argument, name)
+    def _loaded_or_open(self, ws: Workspace, name: str) -> EncoderSide:
+        return self._loaded[name] if self._is_loaded(name) else open_encoder_side(ws, name)
+
+    def _is_loaded(self, name: str) -> bool:
+        """Whether the side in memory is of the build that is active now."""
+        return name in self._loaded and self._loaded[name].index == active_build(self.ws, name)

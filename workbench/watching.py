@@ -87,7 +87,7 @@ def _view(job: Job) -> JobView:
         encoder=str(name),
         step=job.step,
         steps=job.steps,
-        loss=getattr(job, "loss", None),
+        loss=job.loss,
         eta_s=job.eta_s,
         phase=job.phase,
         error=job.error or "",

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from engine.catalog.normalise import clean_query, normalise_query
 from engine.catalog.queries import JudgedQuery
 from engine.encoders.registry import BASE, list_encoders
-from engine.errors import RankbenchError
+from engine.errors import RankbenchError, UsageError
 from engine.index.store import DERIVED, ITEMS, open_table, read_items, reading
 from engine.measures.query import measure_search
 from engine.measures.rbo import rbo
 from engine.ranking.comparison import SEARCH_MEASURES, Comparison, Hit, SideResult
 from engine.ranking.ranking import Ranking
 from engine.ranking.sides import (
+    EncoderSide,
+    HybridSide,
     Side,
     open_encoder_side,
     open_full_text_side,
@@ -25,6 +27,8 @@ from engine.ranking.sides import (
 from engine.records import Records
 from engine.state import State
 from engine.workspace import Workspace
+
+OpenEncoder = Callable[[Workspace, str], EncoderSide]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +47,10 @@ class Comparer:
     Parts are opened when first needed: bm25 answers before torch is imported.
     """
 
-    def __init__(self, ws: Workspace, *, live: bool = True) -> None:
-        """`live` asks for the encoders' light loader; see `engine.encoders.load`."""
+    def __init__(self, ws: Workspace, open_encoder: OpenEncoder = open_encoder_side) -> None:
+        """`open_encoder` opens an encoder's side; the app's hands over one loaded before."""
         self.ws = ws
-        self._live = live
+        self._open_encoder = open_encoder
         self._state = State(ws.state_path)
         self._titles: dict[str, str] = {}
         self._queries: list[JudgedQuery] | None = None
@@ -174,12 +178,11 @@ class Comparer:
             texts = {query.query_id: query.query for query in self.judged_queries()}
             return open_run_side(name, self.titles(), texts)
         if kind == "hybrid":
-            from engine.ranking.sides import EncoderSide, FullTextSide, HybridSide
-
-            encoder, full_text = self.side(argument), self.side("bm25")
-            assert isinstance(encoder, EncoderSide) and isinstance(full_text, FullTextSide)
-            return HybridSide(encoder, full_text)
-        return open_encoder_side(self.ws, argument, live=self._live)
+            encoder = self.side(argument)
+            if not isinstance(encoder, EncoderSide):
+                raise UsageError(f"{name} fuses no encoder.", "Try hybrid:base.")
+            return HybridSide(encoder, open_full_text_side(self.ws))
+        return self._open_encoder(self.ws, argument)
 
     def _measures(
         self, side: Side, query: str, ranking: Ranking, grades: Mapping[str, str]

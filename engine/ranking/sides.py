@@ -18,6 +18,7 @@ from engine.index.build import active_build
 from engine.index.matrix import VectorMatrix, best, read_build
 from engine.index.store import ITEMS, open_table, reading
 from engine.ranking.ranking import Ranking
+from engine.state import Build
 from engine.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -88,9 +89,14 @@ class EncoderSide:
     """Exact cosine search over one encoder's active build."""
 
     def __init__(
-        self, name: str, build: str, encoder: Encoder, matrix: VectorMatrix, trained: frozenset[str]
+        self,
+        name: str,
+        index: Build,
+        encoder: Encoder,
+        matrix: VectorMatrix,
+        trained: frozenset[str],
     ) -> None:
-        self.name, self.build, self.matrix = name, build, matrix
+        self.name, self.index, self.build, self.matrix = name, index, index.build, matrix
         self._encoder = encoder
         self._trained = trained
         self._vectors: OrderedDict[str, np.ndarray] = OrderedDict()
@@ -221,7 +227,7 @@ class RunSide:
         pass
 
 
-def open_encoder_side(ws: Workspace, name: str, *, live: bool = True) -> EncoderSide:
+def open_encoder_side(ws: Workspace, name: str) -> EncoderSide:
     """Open an encoder's side: its active build in memory and the encoder that made it.
 
     Raises:
@@ -231,8 +237,8 @@ def open_encoder_side(ws: Workspace, name: str, *, live: bool = True) -> Encoder
     build = active_build(ws, name)
     return EncoderSide(
         name,
-        build.build,
-        load_encoder(info.path, live=live),
+        build,
+        load_encoder(info.path, live=True),
         read_build(ws, build),
         trained_queries(ws, name),
     )
