@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,7 +15,7 @@ from engine.errors import RankbenchError
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-Progress = Callable[[int, int], None]
+_LOADING_ERRORS = (OSError, ValueError, RuntimeError, KeyError, ImportError, TypeError)
 
 
 class Encoder(Protocol):
@@ -67,27 +67,68 @@ def load_model(source: Path | str, device: str | None = None) -> SentenceTransfo
     quiet_libraries()
     from sentence_transformers import SentenceTransformer
 
-    where = str(source)
     if isinstance(source, Path) and not (source / "modules.json").is_file():
         raise RankbenchError(
             f"{source} is not a sentence-transformers directory: it holds no modules.json.",
             "Give a directory written by `model.save_pretrained`, or a hub id.",
         )
-    try:
+
+    def load(*, local: bool) -> SentenceTransformer:
         return SentenceTransformer(
-            where,
+            str(source),
             device=device,
             trust_remote_code=False,
-            local_files_only=isinstance(source, Path),
+            local_files_only=local,
             model_kwargs={"dtype": "float32", "use_safetensors": True},
         )
-    except (OSError, ValueError, RuntimeError, KeyError, ImportError, TypeError) as error:
-        reason = next((line for line in str(error).splitlines() if line.strip()), repr(error))
-        raise RankbenchError(
-            f"The encoder {where} cannot be loaded: {reason.strip()[:240]}",
-            "Check the id or path; without a network it must be in the hub's cache or a local "
-            "directory (safetensors, stock modules).",
-        ) from None
+
+    try:
+        return load(local=True)
+    except _LOADING_ERRORS as error:
+        if isinstance(source, Path):
+            raise _cannot_load(source, error) from None
+    if not _hub_answers():
+        raise _cannot_load(source, "it is not in the local cache, and the hub does not answer.")
+    try:
+        return load(local=False)
+    except _LOADING_ERRORS as error:
+        raise _cannot_load(source, error) from None
+
+
+def _cannot_load(source: Path | str, reason: object) -> RankbenchError:
+    line = next((line.strip() for line in str(reason).splitlines() if line.strip()), repr(reason))
+    return RankbenchError(
+        f"The encoder {source} cannot be loaded: {line[:240]}",
+        "Check the id or path; without a network it must be in the hub's cache or a local "
+        "directory (safetensors, stock modules).",
+    )
+
+
+def _hub_answers(seconds: float = 5) -> bool:
+    """One quick look: the hub's own client tries again for minutes where there is no network."""
+    import threading
+    import urllib.error
+    import urllib.request
+
+    from huggingface_hub import constants
+
+    answered: list[bool] = []
+
+    def look() -> None:
+        try:
+            urllib.request.urlopen(constants.ENDPOINT, timeout=seconds).close()
+        except urllib.error.HTTPError:
+            pass
+        except (OSError, ValueError):
+            return
+        answered.append(True)
+
+    if not constants.is_offline_mode():
+        # A thread, since no timeout covers the look-up of a name.
+        thread = threading.Thread(target=look, daemon=True)
+        thread.start()
+        thread.join(seconds)
+    return bool(answered)
 
 
 def load_encoder(directory: Path, device: str | None = None, *, live: bool = False) -> Encoder:
