@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from engine.catalog.queries import JudgedQuery
+from engine.catalog.queries import Added, Assigned, JudgedQuery
 from engine.errors import RankbenchError
 
 if TYPE_CHECKING:
@@ -119,28 +119,36 @@ class Records:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def add_judgments(self, file: Judgments, source: Path, query_set: str = "default") -> int:
+    def add_judgments(self, file: Judgments, source: Path, query_set: str = "default") -> Added:
         """Append a file's judgments and queries as one import, or nothing at all.
 
-        Query ids that were made from the file's order are matched to known queries by text, so
-        that importing a grown file continues its queries and never renames another.
+        Queries are matched to known ones by text, so that the ids of two files may overlap or
+        differ (`engine.catalog.query_ids`). The import keeps which ids it changed.
 
         Args:
             file: what `read_judgments` gave.
             source: the file it came from; its name and SHA-256 are kept.
 
         Returns:
-            The import's number.
+            The import's number, and which of the file's query ids are others here.
         """
+        from engine.catalog.query_ids import joined_and_renamed, place_queries
+
         digest = _sha256(Path(source))
         with self._transaction() as connection:
-            ids = self._ids(file, query_set) if file.made_ids else {}
+            known = {key: text for key, (text, _) in self._texts(query_set).items()}
+            pairs = file.queries.select("query_id", "query").iter_rows()
+            ids = place_queries(pairs, known, made=file.made_ids)
+            # Made ids were nobody's, so nothing is to be told of them.
+            changes = ({}, {}) if file.made_ids else joined_and_renamed(ids, known)
+            kept = {"scale": file.scale, "grades": dict(file.mapping)}
+            kept |= {"query_ids": changes[0] | changes[1]} if any(changes) else {}
             cursor = connection.execute(
                 "INSERT INTO imports (kind, query_set, source, sha256, mapping, counts, created)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (
                     f"judgments:{file.format}", query_set, str(source), digest,
-                    json.dumps({"scale": file.scale, "grades": dict(file.mapping)}),
+                    json.dumps(kept),
                     json.dumps({**file.counts, "dropped": dict(file.dropped)}), time.time(),
                 ),
             )  # fmt: skip
@@ -149,18 +157,18 @@ class Records:
             connection.executemany(
                 "INSERT INTO judgments (import_id, query_set, query_id, product_id, grade, value)"
                 " VALUES (?, ?, ?, ?, ?, ?)",
-                ((number, query_set, ids.get(row[0], row[0]), *row[1:]) for row in rows),
+                ((number, query_set, ids[row[0]], *row[1:]) for row in rows),
             )
             connection.executemany(
                 "INSERT INTO queries (import_id, query_set, query_id, query, columns)"
                 " VALUES (?, ?, ?, ?, ?)",
                 (
-                    (number, query_set, ids.get(row["query_id"], row["query_id"]), row["query"],
+                    (number, query_set, ids[row["query_id"]], row["query"],
                      json.dumps(_further(row), ensure_ascii=False))
                     for row in file.queries.iter_rows(named=True)
                 ),
             )  # fmt: skip
-        return number
+        return Added(number, *changes)
 
     def imports(self) -> list[dict[str, object]]:
         """Every import, oldest first: id, kind, query_set, source, sha256, mapping, counts,
@@ -210,8 +218,8 @@ class Records:
             )
             return connection.total_changes - before
 
-    def assign_missing_splits(self, seed: int = 0, query_set: str = "default") -> int:
-        """Give every judged query without a split one. Returns how many got one.
+    def assign_missing_splits(self, seed: int = 0, query_set: str = "default") -> Assigned:
+        """Give every judged query without a split one.
 
         A query keeps the split that it has, else takes the file's own (a `split` column of train,
         dev or validation, test), else joins its linked group's, else is assigned 60 / 15 / 25 by
@@ -219,18 +227,20 @@ class Records:
         """
         from dataclasses import replace
 
-        from engine.catalog.splits import assign_splits
+        from engine.catalog.splits import assign_splits_by, link
 
         queries = self.judged_queries(query_set)
         if all(query.split for query in queries):
-            return 0
+            return Assigned(0)
         texts = self._texts(query_set)
         own = {
             query_id: _SPLIT_NAMES.get(columns.get("split", "").strip().lower(), "")
             for query_id, (_, columns) in texts.items()
         }
         given = [replace(query, split=query.split or own[query.query_id]) for query in queries]
-        return self.set_splits(assign_splits(given, seed), query_set)
+        links = link(given)
+        splits = assign_splits_by(links.groups, given, seed)
+        return Assigned(self.set_splits(splits, query_set), links.rule)
 
     def judgments_hash(self, query_set: str = "default") -> str:
         """16 hex digits of the SHA-256 over the sorted (query text, product, grade) rows."""
@@ -252,21 +262,6 @@ class Records:
             query_set,
         )
         return {query_id: (query, json.loads(columns)) for query_id, query, columns, _ in rows}
-
-    def _ids(self, file: Judgments, query_set: str) -> dict[str, str]:
-        """Made id -> the id under which the query is known here, or a free one."""
-        known = self._texts(query_set)
-        by_text = {text: query_id for query_id, (text, _) in sorted(known.items(), reverse=True)}
-        taken, ids, number = set(known), {}, len(known)
-        pairs = list(file.queries.select("query_id", "query").iter_rows())
-        for made, text in pairs:
-            place = by_text.get(text) or (made if made not in taken else "")
-            while not place:
-                number += 1
-                place = "" if f"q{number:04d}" in taken else f"q{number:04d}"
-            taken.add(place)
-            ids[made] = place
-        return ids
 
     def _open(self) -> sqlite3.Connection:
         # Autocommit: transactions are begun where they belong, in `_transaction`.

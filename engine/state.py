@@ -12,6 +12,7 @@ from pathlib import Path
 from engine.errors import RankbenchError
 from engine.workspace import unwritable
 
+_FORMAT = 1
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS builds (
     build TEXT PRIMARY KEY,
@@ -21,6 +22,7 @@ CREATE TABLE IF NOT EXISTS builds (
     table_name TEXT NOT NULL,
     rows INTEGER NOT NULL,
     dim INTEGER NOT NULL,
+    version INTEGER NOT NULL,
     seconds REAL NOT NULL,
     created REAL NOT NULL,
     active INTEGER NOT NULL DEFAULT 0
@@ -31,7 +33,11 @@ CREATE UNIQUE INDEX IF NOT EXISTS one_active ON builds (encoder) WHERE active;
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """One verified table of vectors: an encoder's, over the texts of one template."""
+    """One verified state of a table of vectors: an encoder's, over the texts of one template.
+
+    `version` is the Lance version that was verified: a run that changes the table leaves it as it
+    is for readers until the next one is active.
+    """
 
     build: str
     encoder: str
@@ -40,6 +46,7 @@ class Build:
     table_name: str
     rows: int
     dim: int
+    version: int
     seconds: float
     created: float
 
@@ -51,6 +58,10 @@ class State:
         try:
             self._db = sqlite3.connect(path, timeout=10, isolation_level=None)
             self._db.execute("PRAGMA journal_mode=WAL")
+            if self._db.execute("PRAGMA user_version").fetchone()[0] != _FORMAT:
+                # Derived: what another format held is made again by `index`, from the tables.
+                self._db.execute("DROP TABLE IF EXISTS builds")
+                self._db.execute(f"PRAGMA user_version = {_FORMAT}")
             self._db.executescript(_SCHEMA)
         except sqlite3.OperationalError as error:
             raise unwritable(path.parent, OSError(str(error))) from None
@@ -63,26 +74,18 @@ class State:
     def active_build(self, encoder: str) -> Build | None:
         """The build that answers for `encoder`, or None where it was never indexed."""
         row = self._db.execute(
-            "SELECT build, encoder, fingerprint, template, table_name, rows, dim, seconds, created"
-            " FROM builds WHERE encoder = ? AND active",
+            "SELECT build, encoder, fingerprint, template, table_name, rows, dim, version, seconds,"
+            " created FROM builds WHERE encoder = ? AND active",
             (encoder,),
         ).fetchone()
         return None if row is None else Build(*row)
 
-    def activate(self, build: Build) -> list[str]:
-        """Make `build` its encoder's active one, in one transaction.
-
-        Returns:
-            The tables of the encoder's former builds, which nothing refers to any more.
-        """
+    def activate(self, build: Build) -> None:
+        """Make `build` its encoder's active one, in one transaction."""
         with self._transaction():
-            former = self._db.execute(
-                "SELECT table_name FROM builds WHERE encoder = ? AND table_name != ?",
-                (build.encoder, build.table_name),
-            ).fetchall()
             self._db.execute("DELETE FROM builds WHERE encoder = ?", (build.encoder,))
             self._db.execute(
-                "INSERT INTO builds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
+                "INSERT INTO builds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
                 (
                     build.build,
                     build.encoder,
@@ -91,11 +94,11 @@ class State:
                     build.table_name,
                     build.rows,
                     build.dim,
+                    build.version,
                     build.seconds,
                     build.created or time.time(),
                 ),
             )
-        return [table for (table,) in former]
 
     def forget(self, encoder: str) -> list[str]:
         """Drop the encoder's builds from the list; returns their tables."""

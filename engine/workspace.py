@@ -177,6 +177,8 @@ def _read_settings(path: Path) -> Settings:
             "Upgrade Rankbench; nothing was changed.",
         )
     known = {f.name for f in fields(Settings)}
+    for key in known.intersection(data):
+        _check_setting(path, key, data[key])
     settings = Settings(**{key: value for key, value in data.items() if key in known})
     missing = [grade for grade in GRADES if grade not in settings.gains]
     if missing:
@@ -185,6 +187,27 @@ def _read_settings(path: Path) -> Settings:
             "Give every grade a gain, for example gains = {E = 1.0, S = 0.1, C = 0.01, I = 0.0}.",
         )
     return settings
+
+
+def _check_setting(path: Path, key: str, value: Any) -> None:
+    """Refuse a value of the wrong kind or out of range, naming the line to mend."""
+
+    def number(item: object) -> bool:
+        return isinstance(item, (int, float)) and not isinstance(item, bool) and item >= 0
+
+    default = getattr(Settings(), key)
+    if isinstance(default, Mapping):
+        fits = number if key == "gains" else lambda item: isinstance(item, str)
+        good = isinstance(value, Mapping) and all(map(fits, value.values()))
+    elif isinstance(default, float):
+        good = number(value) and (key != "rbo_p" or 0 < value < 1)
+    else:
+        good = isinstance(value, type(default))
+    if not good:
+        raise RankbenchError(
+            f"{path}: {key} = {value!r} cannot be used.",
+            f"Write something like {key} = {default!r}, or take the line out.",
+        )
 
 
 def _write_settings(path: Path, settings: Settings) -> None:
@@ -196,7 +219,10 @@ def _write_settings(path: Path, settings: Settings) -> None:
         document.add(tomlkit.comment("Rankbench workspace settings; `rankbench --help` says more."))
     for item in fields(Settings):
         value = getattr(settings, item.name)
-        document[item.name] = dict(value) if isinstance(value, Mapping) else value
+        plain = dict(value) if isinstance(value, Mapping) else value
+        # What did not change keeps its place and the comments around it.
+        if item.name not in document or document[item.name] != plain:
+            document[item.name] = plain
     beside = path.with_suffix(".toml.tmp")
     try:
         beside.write_text(tomlkit.dumps(document), encoding="utf-8")

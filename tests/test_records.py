@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from engine import records as module
+from engine.catalog.queries import Added
+from engine.catalog.splits import ANY_PRODUCTS
 from engine.errors import RankbenchError
 from engine.formats.judgments import JudgmentFile, read_judgments
 from engine.records import Records
@@ -41,7 +43,7 @@ def test_what_was_imported_comes_back(records: Records, tmp_path: Path) -> None:
         "2,tent,z,S,plain,test\n1,shoe,b,E,,train\n1,shoe,a,I,,train\n"
     )
     file, source = judged(tmp_path, text)
-    assert records.add_judgments(file, source) == 1
+    assert records.add_judgments(file, source) == Added(1)
     first, second = records.judged_queries()
     assert (first.query_id, first.query, list(first.grades.items())) == (
         "1", "shoe", [("b", "E"), ("a", "I")],
@@ -81,15 +83,15 @@ def test_the_hash_follows_the_judgments_and_not_their_order(tmp_path: Path) -> N
 
 def test_splits_are_assigned_once_and_never_move(records: Records, tmp_path: Path) -> None:
     records.add_judgments(*judged(tmp_path, lone(20)))
-    assert records.assign_missing_splits(seed=3) == 20
+    assert records.assign_missing_splits(seed=3).queries == 20
     first = records.splits()
     assert Counter(first.values()) == {"train": 12, "dev": 3, "test": 5}
     assert {query.query_id: query.split for query in records.judged_queries()} == first
     records.add_judgments(*judged(tmp_path, lone(20, start=20)))
-    assert records.assign_missing_splits(seed=4) == 20
+    assert records.assign_missing_splits(seed=4).queries == 20
     assert first.items() <= records.splits().items()
     assert Counter(records.splits().values()) == {"train": 24, "dev": 6, "test": 10}
-    assert records.assign_missing_splits(seed=5) == 0
+    assert records.assign_missing_splits(seed=5).queries == 0
     moved = dict.fromkeys(first, "dev")
     assert records.set_splits(moved) == 0 and first.items() <= records.splits().items()
 
@@ -98,7 +100,7 @@ def test_a_new_query_joins_the_split_of_its_group(records: Records, tmp_path: Pa
     records.add_judgments(*judged(tmp_path, lone(20)))
     records.assign_missing_splits()
     header = "query_id,query,product_id,label\n"
-    twins = "".join(f"new{n},Thing{n}s,x{n},E\n" for n in range(20))
+    twins = "".join(f"new{n},Thing{n}!,x{n},E\n" for n in range(20))
     records.add_judgments(*judged(tmp_path, header + twins))
     records.assign_missing_splits()
     splits = records.splits()
@@ -129,6 +131,55 @@ def test_made_ids_follow_the_text_over_imports(records: Records, tmp_path: Path)
     assert found["tent"].grades == {"b": "E", "d": "I"}
 
 
+def test_ids_of_two_files_that_mean_other_queries_are_kept_apart(
+    records: Records, tmp_path: Path
+) -> None:
+    header = "query_id,query,product_id,label\n"
+    records.add_judgments(*judged(tmp_path, header + "1,red shoe,a,E\n"))
+    second = judged(tmp_path, header + "1,green tent,a,I\n1-2,lamp,b,E\n", "k.csv")
+    for _ in range(2):  # imported again, the same ids are found again
+        added = records.add_judgments(*second)
+        found = {query.query: (query.query_id, query.grades) for query in records.judged_queries()}
+        assert found == {
+            "red shoe": ("1", {"a": "E"}),
+            "green tent": ("1-3", {"a": "I"}),
+            "lamp": ("1-2", {"b": "E"}),
+        }
+        changed = {**added.renamed, **added.joined}
+        assert changed == {"1": "1-3"}
+    assert records.imports()[1]["mapping"]["query_ids"] == {"1": "1-3"}  # type: ignore[index]
+
+
+def test_a_text_known_under_another_id_joins_its_query(records: Records, tmp_path: Path) -> None:
+    header = "query_id,query,product_id,label\n"
+    records.add_judgments(*judged(tmp_path, header + "1,red shoe,a,E\n2,tent,b,E\n"))
+    added = records.add_judgments(
+        *judged(tmp_path, header + "2,Red Shoes,c,S\n9,lamp,d,E\n", "k.csv")
+    )
+    assert added.joined == {"2": "1"} and added.renamed == {}
+    assert {query.query_id: query.grades for query in records.judged_queries()} == {
+        "1": {"a": "E", "c": "S"}, "2": {"b": "E"}, "9": {"d": "E"},
+    }  # fmt: skip
+
+
+def test_two_ids_of_one_file_with_one_text_stay_two(records: Records, tmp_path: Path) -> None:
+    header = "query_id,query,product_id,label\n"
+    text = header + "1,shoe,a,E\n2,shoe,a,I\n"
+    for name in ("j.csv", "k.csv"):
+        assert records.add_judgments(*judged(tmp_path, text, name)).joined == {}
+        grades = {query.query_id: query.grades for query in records.judged_queries()}
+        assert grades == {"1": {"a": "E"}, "2": {"a": "I"}}
+    more = header + "7,shoe,a,E\n8,shoe,a,E\n9,shoes,a,E\n"
+    assert records.add_judgments(*judged(tmp_path, more)).joined == {"7": "1", "8": "2"}
+    assert [query.query_id for query in records.judged_queries()] == ["1", "2", "9"]
+
+
+def test_assigning_splits_says_what_linked_the_queries(records: Records, tmp_path: Path) -> None:
+    records.add_judgments(*judged(tmp_path, lone(12)))
+    assert records.assign_missing_splits().linked_by == ANY_PRODUCTS
+    assert records.assign_missing_splits().linked_by == ""
+
+
 def test_query_sets_are_apart(records: Records, tmp_path: Path) -> None:
     header = "query_id,query,product_id,label\n"
     records.add_judgments(*judged(tmp_path, header + "1,shoe,a,E\n"))
@@ -149,7 +200,7 @@ def test_a_failing_import_leaves_nothing_behind(records: Records, tmp_path: Path
     with pytest.raises(RankbenchError):
         records.add_judgments(broken, source)
     assert records.imports() == [] and records.judged_queries() == []
-    assert records.add_judgments(file, source) == 1
+    assert records.add_judgments(file, source).number == 1
 
 
 def test_a_newer_version_is_refused_and_untouched(tmp_path: Path) -> None:

@@ -122,10 +122,7 @@ class RankbenchApp(App[None]):
         tuned = [
             side
             for side in self.sides
-            if side.kind == "encoder"
-            and side.name != "base"
-            and side.name not in self._failed
-            and (side.ready or side.why == LOADING)
+            if side.tuned and side.name not in self._failed and (side.ready or side.why == LOADING)
         ]
         return tuned[-1].name if tuned else "bm25"
 

@@ -1,4 +1,4 @@
-"""A judged query: the unit of every evaluation, split and training set."""
+"""A judged query, the unit of every evaluation, split and training set, and how it got here."""
 
 from __future__ import annotations
 
@@ -27,3 +27,27 @@ class JudgedQuery:
     def positives(self) -> list[str]:
         """The ids of the Exact products, in the judgments' order."""
         return [product for product, grade in self.grades.items() if grade == "E"]
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What adding a judgment file to the records did.
+
+    Attributes:
+        number: the import's.
+        joined: the file's query id -> the known id of the same text that it was added to.
+        renamed: the file's query id -> a fresh id, because its own has another text here.
+    """
+
+    number: int
+    joined: Mapping[str, str] = field(default_factory=dict)
+    renamed: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """How many queries got a split, and by what they were linked (`engine.catalog.splits.link`);
+    "" where all had one."""
+
+    queries: int
+    linked_by: str = ""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -18,6 +20,9 @@ CANONICAL = (
     "color",
     "category",
 )
+# Columns that the index makes beside the catalog's own.
+DERIVED = ("text", "full_text", "hash", "row_hash")
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 # How exporters write "nothing" as text. A product titled exactly `nan` is one of these too.
 MISSING_TEXTS = ("", "nan", "NaN", "null", "NULL", "None", "<NA>", "\\N")
 
@@ -56,8 +61,8 @@ def canonicalise(
     Returns:
         The catalog and its report. Columns: `product_id` (non-null, unique), `title` (non-null,
         "" where missing), the other canonical ones that are mapped (null where missing), then the
-        remaining source columns under their own names (`file_<name>` where that name is
-        canonical). All are strings. Of equal ids the first row is kept.
+        remaining source columns under the names of `plain_names`. All are strings. Of equal ids
+        the first row is kept.
 
     Raises:
         RankbenchError: a mapped column is not in the frame, or no row is left.
@@ -71,7 +76,11 @@ def canonicalise(
         selected.insert(0, rows)
     used = set(columns.values())
     extras = [name for name in frame.columns if name not in used]
-    selected += [_text(name).alias(_extra_name(name, frame.columns)) for name in extras]
+    names = plain_names(extras)
+    selected += [_text(name).alias(names[name]) for name in extras]
+    renamed = [f"{name!r} is {names[name]}" for name in extras if names[name] != name]
+    if renamed:
+        notes.append(f"Further columns got names that the index can hold: {', '.join(renamed)}.")
     table = frame.select(selected)
     if "title" not in columns:
         table = table.with_columns(pl.lit(None, pl.String).alias("title"))
@@ -115,13 +124,35 @@ def _in_order(columns: Mapping[str, str]) -> list[tuple[str, str]]:
     return [(name, columns[name]) for name in CANONICAL if name in columns]
 
 
-def _extra_name(name: str, taken: list[str]) -> str:
-    if name not in CANONICAL:
-        return name
-    renamed = f"file_{name}"
-    while renamed in taken:
-        renamed = f"file_{renamed}"
-    return renamed
+def plain_names(names: Sequence[str]) -> dict[str, str]:
+    """Further column -> a name that any store can hold, unique whatever the case of letters.
+
+    A letter, then letters, digits and `_`. Where a name is canonical, made by the index or opens
+    with something else, it gets `file_` before it; a plain name is never changed for another's
+    sake, and of others that fold to one name the later get `_2`, `_3`.
+    """
+    reserved = {*CANONICAL, *DERIVED}
+    taken: set[str] = set(reserved)
+    found: dict[str, str] = {}
+    for name in sorted(names, key=lambda name: not _is_plain(name, reserved)):
+        base = name if _is_plain(name, reserved) else _plain(name, reserved)
+        chosen, count = base, 2
+        while chosen.lower() in taken:
+            chosen, count = f"{base}_{count}", count + 1
+        taken.add(chosen.lower())
+        found[name] = chosen
+    return {name: found[name] for name in names}
+
+
+def _is_plain(name: str, reserved: set[str]) -> bool:
+    return bool(_PLAIN.fullmatch(name)) and name.lower() not in reserved
+
+
+def _plain(name: str, reserved: set[str]) -> str:
+    if not _PLAIN.fullmatch(name.lstrip("_")):
+        ascii_only = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+        name = re.sub(r"[^A-Za-z0-9_]+", "_", ascii_only).strip("_") or "column"
+    return name if _is_plain(name, reserved) else f"file_{name}"
 
 
 def _text(source: str) -> pl.Expr:

@@ -8,7 +8,8 @@ is never divided.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.catalog.normalise import normalise_query, query_tokens
@@ -21,11 +22,26 @@ if TYPE_CHECKING:
 SHARES = {"train": 0.60, "dev": 0.15, "test": 0.25}
 JACCARD = 0.8
 SHARED_PRODUCTS = 3
+# What links two queries: near-equal texts always, and besides them these; the widest first.
+ANY_PRODUCTS, EXACT_PRODUCTS, TEXTS = "products", "exact products", "texts"
 _BLOCK = 512
 
 
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Query id -> the number of its linked group, and the rule that held (see `link`)."""
+
+    groups: Mapping[str, int]
+    rule: str = ANY_PRODUCTS
+
+
 def link_groups(queries: Sequence[JudgedQuery]) -> dict[str, int]:
-    """Query id -> the number of its linked group, from 0 in the order of `queries`.
+    """The groups of `link`."""
+    return dict(link(queries).groups)
+
+
+def link(queries: Sequence[JudgedQuery]) -> Links:
+    """Which queries belong together; groups are numbered from 0 in the order of `queries`.
 
     Two queries are linked when their normalised texts are equal, when the Jaccard overlap of
     their normalised words is at least .8, or when they share at least three judged products;
@@ -33,18 +49,18 @@ def link_groups(queries: Sequence[JudgedQuery]) -> dict[str, int]:
 
     In a densely pooled set sharing products can chain nearly everything into one group, which no
     split could divide. Where one group would hold more than half of ten or more queries, only
-    shared Exact products count, and where that is still so, only the texts.
+    shared Exact products count, and where that is still so, only the texts. `rule` says which
+    held: ANY_PRODUCTS, EXACT_PRODUCTS or TEXTS.
     """
     if not queries:
-        return {}
-    texts = _text_links(queries)
-    groups: list[int] = []
-    for grades in ("ESCI", "E", ""):
-        links = texts + (_product_links(queries, grades) if grades else [])
-        groups = _components(len(queries), links)
+        return Links({})
+    ids = [query.query_id for query in queries]
+    links = _text_links(queries)
+    for rule, grades in ((ANY_PRODUCTS, "ESCI"), (EXACT_PRODUCTS, "E")):
+        groups = _components(len(queries), links + _product_links(queries, grades))
         if len(queries) < 10 or 2 * max(_sizes(groups).values()) <= len(queries):
-            break
-    return {query.query_id: group for query, group in zip(queries, groups, strict=True)}
+            return Links(dict(zip(ids, groups, strict=True)), rule)
+    return Links(dict(zip(ids, _components(len(queries), links), strict=True)), TEXTS)
 
 
 def assign_splits(queries: Sequence[JudgedQuery], seed: int = 0) -> dict[str, str]:
@@ -55,8 +71,15 @@ def assign_splits(queries: Sequence[JudgedQuery], seed: int = 0) -> dict[str, st
     tested on what a neighbour was trained on. The same queries and seed give the same answer in
     any order.
     """
+    return assign_splits_by(link(queries).groups, queries, seed)
+
+
+def assign_splits_by(
+    groups: Mapping[str, int], queries: Sequence[JudgedQuery], seed: int = 0
+) -> dict[str, str]:
+    """`assign_splits` over groups that are known already."""
     ordered = sorted(queries, key=lambda query: query.query_id)
-    members = _members(ordered)
+    members = _members(groups, ordered)
     counts = dict.fromkeys(SHARES, 0)
     result: dict[str, str] = {}
     free: list[list[JudgedQuery]] = []
@@ -84,7 +107,7 @@ def folds(queries: Sequence[JudgedQuery], k: int = 5, seed: int = 0) -> dict[str
         RankbenchError: fewer than two folds, or fewer linked groups than folds.
     """
     ordered = sorted(queries, key=lambda query: query.query_id)
-    members = _members(ordered)
+    members = _members(link_groups(ordered), ordered)
     if k < 2 or len(members) < k:
         raise RankbenchError(
             f"{len(ordered)} judged queries in {len(members)} linked groups cannot make {k} folds.",
@@ -99,8 +122,7 @@ def folds(queries: Sequence[JudgedQuery], k: int = 5, seed: int = 0) -> dict[str
     return result
 
 
-def _members(ordered: Sequence[JudgedQuery]) -> list[list[JudgedQuery]]:
-    groups = link_groups(ordered)
+def _members(groups: Mapping[str, int], ordered: Sequence[JudgedQuery]) -> list[list[JudgedQuery]]:
     members: dict[int, list[JudgedQuery]] = {}
     for query in ordered:
         members.setdefault(groups[query.query_id], []).append(query)

@@ -25,9 +25,10 @@ class Card:
             was added as it is.
         data: what went in, as hashes: "catalog", "judgments" (both sides of the rows), "template".
         trained_queries: normalised text of each query the weights have seen (train split); a query
-            is *seen* by the encoder if it is here or in a parent's card.
+            is *seen* by the encoder if it is in `seen_queries()`.
         selection_queries: normalised text of the dev queries that chose epoch and interpolation.
         scores: the selection's measure, its name, base and tuned values, every candidate.
+        inherited_queries: normalised text of the queries its parents had seen when it was made.
         parents: names of all encoders it descends from, nearest first.
         seconds: wall time of the training, selection included.
         created: UTC, ISO 8601.
@@ -44,12 +45,17 @@ class Card:
     trained_queries: tuple[str, ...] = ()
     trained_query_ids: tuple[str, ...] = ()
     selection_queries: tuple[str, ...] = ()
+    inherited_queries: tuple[str, ...] = ()
     scores: Mapping[str, Any] = field(default_factory=dict)
     parents: tuple[str, ...] = ()
     seconds: float = 0.0
     created: str = ""
     beats_base: bool | None = None
     note: str = ""
+
+    def seen_queries(self) -> tuple[str, ...]:
+        """Every query that trained or chose these weights, or a parent's."""
+        return (*self.trained_queries, *self.selection_queries, *self.inherited_queries)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -68,7 +74,7 @@ def read_card(directory: Path) -> Card | None:
         data = json.loads(path.read_text(encoding="utf-8"))
         known = {item.name: item for item in fields(Card)}
         values = {key: value for key, value in data.items() if key in known}
-        for key in ("trained_queries", "trained_query_ids", "selection_queries", "parents"):
+        for key in (name for name, item in known.items() if item.default == ()):
             values[key] = tuple(values.get(key, ()))
         return Card(**values)
     except (OSError, ValueError, TypeError, AttributeError) as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.encoders.card import Card, read_card, write_card
@@ -16,7 +16,7 @@ from engine.errors import RankbenchError, UsageError
 from engine.workspace import Workspace, unwritable
 
 BASE = "base"
-_RESERVED = ("bm25", "hybrid", "run")
+_RESERVED = (BASE, "bm25", "hybrid", "run")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}", re.IGNORECASE)
 
 
@@ -30,6 +30,7 @@ class EncoderInfo:
         source: the hub id or path it came from, or the recipe that made it.
         card: what was said of it when it was made; None for the packaged base.
         bytes: size of its weights on disk.
+        fault: why its card cannot be read; "" for a sound one.
     """
 
     name: str
@@ -37,29 +38,39 @@ class EncoderInfo:
     source: str
     card: Card | None
     bytes: int
+    fault: str = ""
+
+    @property
+    def tuned(self) -> bool:
+        """Whether a recipe made it, here or where it was added from."""
+        return self.card is not None and self.card.recipe is not None
 
 
 def list_encoders(ws: Workspace) -> list[EncoderInfo]:
-    """The base first, then the others by age. A directory without modules or card is no encoder."""
-    names = [
-        path.name
-        for path in sorted(_children(ws.encoders_dir), key=lambda p: (p.stat().st_mtime, p.name))
-        if _is_encoder(path) and path.name != BASE
-    ]
-    return [resolve(ws, name) for name in (BASE, *names)]
+    """The base first, then the others by age; one whose card cannot be read carries its `fault`."""
+    others = [path for path in _children(ws.encoders_dir) if _is_encoder(path)]
+    others.sort(key=lambda path: (path.stat().st_mtime, path.name))
+    base = ws.encoders_dir / BASE
+    first = _info(base) if _is_encoder(base) else resolve(ws, BASE)
+    return [first, *(_info(path) for path in others if path.name != BASE)]
 
 
 def resolve(ws: Workspace, name: str) -> EncoderInfo:
     """Find the encoder called `name`.
 
     Raises:
-        RankbenchError: there is none of that name; the message lists those there are.
+        RankbenchError: there is none of that name (the message lists those there are), its card
+            cannot be read, or the workspace's own base is missing.
     """
     path = ws.encoders_dir / name
     if _NAME.fullmatch(name) and _is_encoder(path):
-        card = read_card(path)
-        source = card.base if card.recipe is None else f"{card.base} + {card.recipe.get('name')}"
-        return EncoderInfo(name, path, source, card, _weight_bytes(path))
+        read_card(path)
+        return _info(path)
+    if name == BASE and ws.settings.encoder:
+        raise RankbenchError(
+            f"The base encoder {ws.settings.encoder} is missing from {ws.encoders_dir}.",
+            "Restore encoders/base, or make the workspace again with `rankbench init --force`.",
+        )
     if name == BASE:
         packaged = packaged_model_dir()
         return EncoderInfo(BASE, packaged, PACKAGED_NAME, None, _weight_bytes(packaged))
@@ -68,6 +79,15 @@ def resolve(ws: Workspace, name: str) -> EncoderInfo:
         f"There is no encoder called {name!r} in this workspace.",
         f"There are: {', '.join(dict.fromkeys(known))}; `rankbench encoders --add ID` adds one.",
     )
+
+
+def _info(path: Path) -> EncoderInfo:
+    try:
+        card, fault = read_card(path) or Card(path.name), ""
+    except RankbenchError as error:
+        card, fault = Card(path.name), error.what
+    recipe = f" + {card.recipe.get('name')}" if card.recipe else ""
+    return EncoderInfo(path.name, path, f"{card.base}{recipe}", card, _weight_bytes(path), fault)
 
 
 def encoder_fingerprint(info: EncoderInfo) -> str:
@@ -86,7 +106,7 @@ def check_name(name: str) -> str:
     if not _NAME.fullmatch(name) or name.lower() in _RESERVED:
         raise UsageError(
             f"{name!r} cannot be an encoder's name.",
-            "Use letters, digits, dots, dashes and underscores; not bm25, hybrid or run.",
+            "Use letters, digits, dots, dashes and underscores; not base, bm25, hybrid or run.",
         )
     return name
 
@@ -94,38 +114,55 @@ def check_name(name: str) -> str:
 def add(ws: Workspace, source: str, name: str | None = None) -> EncoderInfo:
     """Copy a local sentence-transformers directory, or a hub model, into the workspace.
 
+    What a tuned encoder's card says of the queries it has seen comes along.
+
     Args:
         source: a directory or a hub id.
         name: what to call it; by default the last part of `source`.
 
     Raises:
+        UsageError: a name that an encoder cannot have.
         RankbenchError: the name is taken, or the model cannot be loaded (nothing is left behind).
     """
+    return _copy_in(ws, source, check_name(name or Path(source).name.lower()))
+
+
+def add_base(ws: Workspace, source: str) -> EncoderInfo:
+    """Make a directory or a hub model the base of a workspace that has none of its own yet.
+
+    Raises:
+        RankbenchError: it has one, or the model cannot be loaded (nothing is left behind).
+    """
+    return _copy_in(ws, source, BASE)
+
+
+def _copy_in(ws: Workspace, source: str, name: str) -> EncoderInfo:
     from engine.encoders.load import load_model
 
-    chosen = check_name(name or Path(source).name.lower())
-    if _is_encoder(ws.encoders_dir / chosen):
+    if _is_encoder(ws.encoders_dir / name):
         raise RankbenchError(
-            f"There is an encoder called {chosen!r} already.",
+            f"There is an encoder called {name!r} already.",
             "Choose another with `--name`, or remove that one with `rankbench encoders --remove`.",
         )
     local = Path(source).expanduser()
+    told = read_card(local) if local.is_dir() else None
     model = load_model(local.resolve() if local.is_dir() else source, "cpu")
     if not model.get_embedding_dimension():
         raise RankbenchError(
             f"{source} gives no sentence vector.", "Choose a model with a pooling layer."
         )
-    work = ws.encoders_dir / f".{chosen}.partial"
+    work = ws.encoders_dir / f".{name}.partial"
     try:
         shutil.rmtree(work, ignore_errors=True)
         model.save_pretrained(str(work), create_model_card=False)
-        write_card(work, Card(name=chosen, base=source, base_fingerprint=fingerprint(work)))
-        publish(ws, work, chosen)
+        card = Card(name=name, base=source, base_fingerprint=fingerprint(work))
+        write_card(work, replace(told, name=name, parents=()) if told else card)
+        publish(ws, work, name)
     except OSError as error:
         raise unwritable(ws.encoders_dir, error) from None
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    return resolve(ws, chosen)
+    return _info(ws.encoders_dir / name)
 
 
 def publish(ws: Workspace, work: Path, name: str) -> Path:
@@ -156,11 +193,13 @@ def discard(ws: Workspace, name: str) -> None:
         raise RankbenchError(
             "The base encoder cannot be removed.", "Make another workspace with `init --encoder`."
         )
-    info = resolve(ws, name)
+    path = ws.encoders_dir / name
+    if not (_NAME.fullmatch(name) and _is_encoder(path)):
+        resolve(ws, name)
     # Out of sight first: a directory half deleted must never be offered.
     doomed = ws.encoders_dir / f".{name}.removed"
     shutil.rmtree(doomed, ignore_errors=True)
-    os.replace(info.path, doomed)
+    os.replace(path, doomed)
     shutil.rmtree(doomed, ignore_errors=True)
 
 

@@ -10,7 +10,6 @@ and intervals are bootstrapped over queries, since queries are what one would dr
 from __future__ import annotations
 
 import gc
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -25,8 +24,9 @@ from engine.catalog.splits import folds as make_folds
 from engine.encoders.load import Encoder, load_encoder
 from engine.errors import RankbenchError
 from engine.experiments.results import CrossvalResult, pool
-from engine.experiments.store import Store, settings_of
+from engine.experiments.store import Store, held, settings_of
 from engine.index.matrix import VectorMatrix, best
+from engine.measures.floor import search_floors
 from engine.measures.query import measure_search
 from engine.training.outcome import Report, ShouldStop, check_stop
 from engine.training.recipe import Recipe
@@ -92,7 +92,7 @@ def crossval(
 
     Raises:
         RankbenchError: too few linked groups, a fold without training rows, or `out_dir` holds
-            another experiment.
+            another experiment or is another run's.
         Cancelled: folds that had ended stay in `out_dir`.
     """
     began = time.monotonic()
@@ -100,38 +100,40 @@ def crossval(
     stop = should_stop or (lambda: False)
     if not seeds:
         raise RankbenchError("Cross-validation needs a seed.", "Give at least one, for example 0.")
-    scored = _scorable(queries, texts)
+    scored = _scorable(queries, texts, gains)
     fold_of = make_folds(scored, folds)
-    store = Store(
-        out_dir,
-        settings_of(recipe, base_dir, texts, scored, folds, gains, rbo_p),
-    )
-    store.write_qrels(scored, gains, texts)
-    vectors = base_vectors or _encode_base(base_dir, texts, device, report, stop)
-    setting = _Setting(
-        recipe,
-        base_dir,
-        texts,
-        {query.query_id: query for query in scored},
-        fold_of,
-        vectors,
-        gains,
-        rbo_p,
-        device,
-    )
-    _baselines(setting, store, bm25)
-    _runs(setting, store, folds, seeds, report, stop)
-    return pool(
-        store,
-        scored,
-        recipe=recipe,
-        folds=folds,
-        seeds=tuple(seeds),
-        excluded=len(queries) - len(scored),
-        unchanged=unchanged,
-        by=by,
-        seconds=time.monotonic() - began,
-    )
+    with held(out_dir):
+        store = Store(
+            out_dir,
+            settings_of(recipe, base_dir, texts, scored, folds, gains, rbo_p),
+        )
+        store.write_qrels(scored, gains, texts)
+        vectors = base_vectors or _encode_base(base_dir, texts, device, report, stop)
+        setting = _Setting(
+            recipe,
+            base_dir,
+            texts,
+            {query.query_id: query for query in scored},
+            fold_of,
+            vectors,
+            gains,
+            rbo_p,
+            device,
+        )
+        _baselines(setting, store, bm25)
+        _runs(setting, store, folds, seeds, report, stop)
+        return pool(
+            store,
+            scored,
+            _floors(setting),
+            recipe=recipe,
+            folds=folds,
+            seeds=tuple(seeds),
+            excluded=len(queries) - len(scored),
+            unchanged=unchanged,
+            by=by,
+            seconds=time.monotonic() - began,
+        )
 
 
 def inner_split(
@@ -149,13 +151,15 @@ def inner_split(
     return [query for query in queries if part[query.query_id] != 0], dev
 
 
-def _scorable(queries: Sequence[JudgedQuery], texts: Mapping[str, str]) -> list[JudgedQuery]:
-    """Queries with text and a positive grade in the catalog, by id."""
+def _scorable(
+    queries: Sequence[JudgedQuery], texts: Mapping[str, str], gains: Mapping[str, float]
+) -> list[JudgedQuery]:
+    """Queries with text and a product of positive gain in the catalog, by id."""
     return [
         query
         for query in sorted(queries, key=lambda item: item.query_id)
         if clean_query(query.query)
-        and any(grade != "I" and texts.get(product) for product, grade in query.grades.items())
+        and any(gains[grade] > 0 and texts.get(product) for product, grade in query.grades.items())
     ]
 
 
@@ -292,6 +296,19 @@ def _scores(
     }
 
 
+def _floors(setting: _Setting) -> dict[str, dict[str, float | None]]:
+    """What a random ranking of the catalog scores for each query."""
+    present = set(setting.base[0])
+    return {
+        query_id: search_floors(
+            [setting.gains[grade] for p, grade in query.grades.items() if p in present],
+            len(present),
+            setting.rbo_p,
+        )
+        for query_id, query in setting.queries.items()
+    }
+
+
 def _encode_base(
     base_dir: Path, texts: Mapping[str, str], device: str | None, report: Report, stop: ShouldStop
 ) -> BaseVectors:
@@ -311,8 +328,3 @@ def _encode(encoder: Encoder, texts: Sequence[str], report: Report, stop: Should
         done = start + len(rows)
         report({"event": "progress", "phase": "indexing", "step": done, "steps": len(texts)})
     return vectors
-
-
-def clear(out_dir: Path) -> None:
-    """Remove what an experiment left, so that it starts anew."""
-    shutil.rmtree(out_dir, ignore_errors=True)

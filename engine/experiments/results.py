@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -22,11 +22,13 @@ class Row:
     Attributes:
         means: system ("base", "tuned", "bm25") -> mean; None where no query defines it.
         deltas: "base" or "bm25" -> tuned minus that one, paired by query.
+        floor: mean of what a random ranking scores, for the measures that have one.
     """
 
     measure: str
     means: Mapping[str, float | None]
     deltas: Mapping[str, Delta]
+    floor: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class CrossvalResult:
     Attributes:
         queries: in the means; excluded: without a positive grade in the catalog.
         table: one row a measure, over all queries.
+        unchanged: a |delta| up to this counted as unchanged.
         strata: "column=value" -> rows over those queries; n is in the rows' deltas.
         per_query: query id, query, fold scores of each system; tuned is the mean over seeds.
         runs: what each fold and seed chose and took.
@@ -46,6 +49,7 @@ class CrossvalResult:
     seeds: tuple[int, ...]
     queries: int
     excluded: int
+    unchanged: float
     table: tuple[Row, ...]
     strata: Mapping[str, tuple[Row, ...]]
     per_query: tuple[Mapping[str, Any], ...]
@@ -63,6 +67,7 @@ class CrossvalResult:
 def pool(
     store: Store,
     queries: Sequence[JudgedQuery],
+    floors: Scores,
     *,
     recipe: Recipe,
     folds: int,
@@ -72,7 +77,11 @@ def pool(
     by: Sequence[str],
     seconds: float,
 ) -> CrossvalResult:
-    """Read every fold and seed back and make the table; also written as `result.json`."""
+    """Read every fold and seed back and make the table; also written as `result.json`.
+
+    Args:
+        floors: query id -> measure -> what a random ranking scores.
+    """
     systems: dict[str, Scores] = {"base": store.read("base")["queries"]}
     runs = []
     seen: dict[str, list[Mapping[str, float | None]]] = {}
@@ -89,14 +98,15 @@ def pool(
     for column in by:
         for value in sorted({q.columns[column] for q in queries if q.columns.get(column)}):
             ids = [q.query_id for q in queries if q.columns.get(column) == value]
-            strata[f"{column}={value}"] = _rows(systems, ids, unchanged)
+            strata[f"{column}={value}"] = _rows(systems, ids, floors, unchanged)
     result = CrossvalResult(
         recipe=recipe.to_json(),
         folds=folds,
         seeds=seeds,
         queries=len(queries),
         excluded=excluded,
-        table=_rows(systems, [query.query_id for query in queries], unchanged),
+        unchanged=unchanged,
+        table=_rows(systems, [query.query_id for query in queries], floors, unchanged),
         strata=strata,
         per_query=tuple(
             {
@@ -118,19 +128,18 @@ def _mean(scores: Sequence[Mapping[str, float | None]]) -> dict[str, float | Non
     """The mean over seeds; a measure undefined for a query is so under every seed."""
     found: dict[str, float | None] = {}
     for measure in DEFINITIONS:
-        values = [one[measure] for one in scores]
-        defined = [value for value in values if value is not None]
-        found[measure] = float(np.mean(defined)) if defined else None
+        found[measure] = _mean_of(one[measure] for one in scores)
     return found
 
 
-def _rows(systems: Mapping[str, Scores], ids: Sequence[str], unchanged: float) -> tuple[Row, ...]:
+def _rows(
+    systems: Mapping[str, Scores], ids: Sequence[str], floors: Scores, unchanged: float
+) -> tuple[Row, ...]:
     rows = []
     for measure in DEFINITIONS:
         means: dict[str, float | None] = {}
         for name, scores in systems.items():
-            values = [v for i in ids if (v := scores[i][measure]) is not None]
-            means[name] = float(np.mean(values)) if values else None
+            means[name] = _mean_of(scores[i][measure] for i in ids)
         deltas = {}
         for name in ("base", "bm25"):
             if name not in systems:
@@ -140,5 +149,11 @@ def _rows(systems: Mapping[str, Scores], ids: Sequence[str], unchanged: float) -
             if both:
                 left, right = zip(*both, strict=True)
                 deltas[name] = paired_delta(left, right, unchanged=unchanged)
-        rows.append(Row(measure, means, deltas))
+        floor = _mean_of(floors[i].get(measure) for i in ids)
+        rows.append(Row(measure, means, deltas, floor))
     return tuple(rows)
+
+
+def _mean_of(values: Iterable[float | None]) -> float | None:
+    found = [value for value in values if value is not None]
+    return float(np.mean(found)) if found else None

@@ -6,18 +6,21 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from engine.catalog.queries import JudgedQuery
 from engine.encoders.fingerprint import fingerprint
 from engine.errors import RankbenchError
+from engine.evaluation.runs import whole_gains
 from engine.formats.runs import write_qrels, write_run
 from engine.training.examples import judgments_hash
 from engine.training.recipe import Recipe
 from engine.workspace import unwritable
 
+LOCK = ".running.lock"
 Scores = Mapping[str, Mapping[str, float | None]]
 """Query id -> measure -> value."""
 
@@ -47,6 +50,46 @@ def settings_of(
     }
 
 
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Keep the directory, made where it is missing, to this run.
+
+    Raises:
+        RankbenchError: another run has it, or it cannot be written.
+    """
+    from filelock import FileLock, Timeout
+
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path / LOCK)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise RankbenchError(
+            f"Another cross-validation is at work in {path}.",
+            "Wait for it to end, or stop it; the folds it has finished are kept.",
+        ) from None
+    except OSError as error:
+        raise unwritable(path, error) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def clear(path: Path) -> None:
+    """Remove what an experiment left, so that it starts anew.
+
+    Raises:
+        RankbenchError: as `held`.
+    """
+    with held(path):
+        for left in path.iterdir():
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            elif left.name != LOCK:
+                left.unlink(missing_ok=True)
+
+
 class Store:
     """Reads and writes the directory; a fold's JSON comes last and whole, so its presence is done.
 
@@ -57,7 +100,7 @@ class Store:
     work_prefix = ".work-"
 
     def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
-        """Open or make the directory.
+        """Open or make the directory, which the caller has `held`.
 
         Raises:
             RankbenchError: it holds an experiment with other settings, or cannot be written.
@@ -122,12 +165,10 @@ class Store:
         self, queries: Sequence[JudgedQuery], gains: Mapping[str, float], texts: Mapping[str, str]
     ) -> None:
         """The judgments in the catalog as the smallest whole multiples of the gains."""
-        factor = next(
-            (f for f in (1, 10, 100, 1000) if all(_whole(g * f) for g in gains.values())), 10_000
-        )
+        whole = whole_gains(gains)
         grades = {
             query.query_id: {
-                product: round(gains[grade] * factor)
+                product: whole[grade]
                 for product, grade in query.grades.items()
                 if texts.get(product)
             }
@@ -150,7 +191,3 @@ class Store:
         beside = self.path / f"{name}.tmp"
         beside.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         os.replace(beside, self.path / name)
-
-
-def _whole(value: float) -> bool:
-    return abs(value - round(value)) < 1e-9

@@ -34,9 +34,11 @@ def read_products(
         RankbenchError: an unreadable file, no id column among several, no title column.
         UsageError: an override names a column the file lacks.
     """
-    path = _product_file(Path(path))
+    path = product_file(Path(path))
     table = load_table(path)
     frame, notes = _with_header(table, path)
+    if exact:
+        _check_kept(overrides or {}, frame.columns, path)
     guessed = {} if exact else guess_columns(frame)
     columns = apply_overrides(guessed, overrides or {}, frame.columns)
     if "product_id" not in columns and frame.width > 1:
@@ -58,7 +60,12 @@ def read_products(
     return catalog, columns, replace(report, notes=(*notes, *report.notes))
 
 
-def _product_file(path: Path) -> Path:
+def product_file(path: Path) -> Path:
+    """The file that `read_products` reads: `path`, or the catalog in the directory `path`.
+
+    Raises:
+        RankbenchError: a directory without a catalog that Rankbench knows.
+    """
     if not path.is_dir():
         return path
     found = esci.find_products(path) or wands.find_products(path)
@@ -68,6 +75,15 @@ def _product_file(path: Path) -> Path:
             "Name a file, or a directory with the ESCI parquet pair or the WANDS files.",
         )
     return found
+
+
+def _check_kept(columns: Mapping[str, str], names: list[str], path: Path) -> None:
+    absent = [repr(source) for source in columns.values() if source and source not in names]
+    if absent:
+        raise RankbenchError(
+            f"{path} no longer has the column {', '.join(absent)} (it has {', '.join(names)}).",
+            "Name the columns anew: `rankbench init DIR --catalog FILE --force --column …`.",
+        )
 
 
 def _with_header(table: Table, path: Path) -> tuple[pl.DataFrame, tuple[str, ...]]:

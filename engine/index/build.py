@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -59,7 +61,7 @@ def build_index(
     Args:
         progress: called with (rows encoded, rows to encode).
         encoder: an encoder already loaded from the same directory.
-        rebuild: throw the table away first.
+        rebuild: encode everything into a new table; the former one answers until it is done.
 
     Raises:
         RankbenchError: no such encoder, another writer is at work, the disk refuses, or the new
@@ -71,10 +73,10 @@ def build_index(
     with ws.writer_lock(timeout=lock_timeout):
         items = read_items(ws, ["product_id", "text", "hash"])
         try:
-            table_name = _table_name(name, mark, ws.settings.template)
-            changed = _prepare(ws, table_name, items, rebuild)
+            table_name = _target(ws, name, mark, rebuild)
+            changed = _prepare(ws, table_name, items)
             dim = 0
-            if changed.height or rebuild:
+            if changed.height:
                 encoder = encoder or load_encoder(info.path)
                 dim = encoder.dim
                 _encode_changed(ws, table_name, changed, encoder, progress)
@@ -124,20 +126,29 @@ def remove_encoder(ws: Workspace, name: str) -> None:
             state.close()
 
 
-def _table_name(name: str, mark: str, template: str) -> str:
-    digest = hashlib.sha256(f"{name}\0{mark}\0{template}".encode()).hexdigest()[:8]
+def _target(ws: Workspace, name: str, mark: str, rebuild: bool) -> str:
+    """The table to bring up to date: the active one where it still fits, else another."""
+    parts = [name, mark, ws.settings.template]
+    if rebuild:
+        parts.append(str(time.time_ns()))
+    else:
+        state = State(ws.state_path)
+        try:
+            active = state.active_build(name)
+        finally:
+            state.close()
+        if active and (active.fingerprint, active.template) == (mark, ws.settings.template):
+            return active.table_name
+    digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:8]
     return f"vec_{name}_{digest}"
 
 
-def _prepare(ws: Workspace, table_name: str, items: pl.DataFrame, rebuild: bool) -> pl.DataFrame:
+def _prepare(ws: Workspace, table_name: str, items: pl.DataFrame) -> pl.DataFrame:
     """Drop what must not stay and return the rows that need encoding."""
     import polars as pl
 
     db = connect(ws)
     if table_name not in table_names(db):
-        return items
-    if rebuild:
-        db.drop_table(table_name)
         return items
     try:
         table = db.open_table(table_name)
@@ -179,6 +190,9 @@ def _encode_changed(
         batch = _vector_rows(rows, vectors)
         table = table or open_or_create(connect(ws), table_name, batch, key="product_id")
         upsert(table, batch, key="product_id", delete_missing=False)
+    if table is not None:
+        # Before the check: the version that is checked is the one readers get.
+        table.optimize(cleanup_older_than=timedelta(hours=1))
 
 
 def _vector_rows(rows: pl.DataFrame, vectors: np.ndarray) -> object:
@@ -232,6 +246,7 @@ def _verified(
         table_name=table_name,
         rows=items.height,
         dim=vectors.shape[1],
+        version=table.version,
         seconds=time.perf_counter() - started,
         created=time.time(),
     )
@@ -240,9 +255,13 @@ def _verified(
 def _activate(ws: Workspace, build: Build) -> None:
     state = State(ws.state_path)
     try:
-        _drop(ws, state.activate(build))
+        state.activate(build)
     finally:
         state.close()
+    # Also tables that a run which was killed left behind.
+    own = re.compile(rf"vec_{re.escape(build.encoder)}_[0-9a-f]{{8}}")
+    tables = table_names(connect(ws))
+    _drop(ws, [t for t in tables if own.fullmatch(t) and t != build.table_name])
 
 
 def _drop(ws: Workspace, tables: list[str]) -> None:

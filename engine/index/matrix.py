@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -42,6 +43,13 @@ class VectorMatrix:
         """Rows and scores of the `depth` nearest, best first, ties by product id."""
         return best(self.scores(query), depth)
 
+    def only(self, ids: Collection[str]) -> VectorMatrix:
+        """The rows of `ids`; itself where it holds no others."""
+        kept = [row for row, product in enumerate(self.ids) if product in ids]
+        if len(kept) == len(self.ids):
+            return self
+        return VectorMatrix.of([self.ids[row] for row in kept], self.vectors[kept])
+
 
 def best(scores: np.ndarray, depth: int) -> tuple[np.ndarray, np.ndarray]:
     """Indices and values of the `depth` highest scores, ties by index."""
@@ -65,8 +73,12 @@ def read_build(ws: Workspace, build: Build) -> VectorMatrix:
         RankbenchError: the table is damaged: wrong count, dimension or norms.
     """
     table = open_table(ws, build.table_name)
-    arrow = reading(lambda: table.search().select(["product_id", "vector"]).to_arrow())
-    arrow = arrow.combine_chunks()
+
+    def read() -> Any:
+        table.checkout(build.version)
+        return table.search().select(["product_id", "vector"]).to_arrow()
+
+    arrow = reading(read).combine_chunks()
     column = arrow.column("vector").combine_chunks()
     vectors = column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), -1)
     check_vectors(vectors, build.rows, build.dim)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
+import shutil
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from engine.errors import RankbenchError
@@ -20,9 +21,6 @@ ITEMS = "items"
 BATCH = 4096
 # What bm25 searches: everything a shop's own full-text index would hold.
 FULL_TEXT_FIELDS = ("title", "brand", "color", "category", "bullet_points", "description")
-
-# Columns of the items table that are made here, not read from the catalog.
-DERIVED = frozenset({"text", "full_text", "hash", "row_hash"})
 
 T = TypeVar("T")
 
@@ -67,11 +65,11 @@ def write_items(ws: Workspace, catalog: pl.DataFrame) -> int:
     rows = _item_rows(ws, catalog)
     with ws.writer_lock():
         try:
-            db = connect(ws)
-            table = open_or_create(db, ITEMS, rows.to_arrow(), key="product_id")
-            upsert(table, rows.to_arrow(), key="product_id", delete_missing=True)
-            _index_full_text(table)
-            return table.count_rows()
+            return _merge_items(ws, rows.to_arrow())
+        except (RuntimeError, ValueError):
+            # The catalog has it all: a table that cannot be merged into is set aside, not mended.
+            _quarantine(ws, ITEMS)
+            return _merge_items(ws, rows.to_arrow())
         except OSError as error:
             raise unwritable(ws.lance_dir, error) from None
 
@@ -149,12 +147,28 @@ def reading(read: Callable[[], T]) -> T:
         ) from None
 
 
+def _merge_items(ws: Workspace, rows: Any) -> int:
+    table = open_or_create(connect(ws), ITEMS, rows, key="product_id")
+    upsert(table, rows, key="product_id", delete_missing=True)
+    _index_full_text(table)
+    table.optimize(cleanup_older_than=timedelta(hours=1))
+    return table.count_rows()
+
+
+def _quarantine(ws: Workspace, name: str) -> None:
+    """Move a table that will not open out of the store's sight."""
+    broken = ws.lance_dir / f"{name}.lance"
+    if broken.exists():
+        shutil.rmtree(ws.root / "damaged", ignore_errors=True)
+        (ws.root / "damaged").mkdir()
+        shutil.move(broken, ws.root / "damaged" / broken.name)
+
+
 def _item_rows(ws: Workspace, catalog: pl.DataFrame) -> pl.DataFrame:
     import polars as pl
 
     from engine.catalog.template import Template, content_hash
 
-    catalog = catalog.rename({name: _column_name(name) for name in catalog.columns})
     fields = [name for name in FULL_TEXT_FIELDS if name in catalog.columns]
     joined = pl.concat_str([pl.col(f).fill_null("") for f in fields], separator=" ")
     everything = pl.concat_str(
@@ -169,12 +183,6 @@ def _item_rows(ws: Workspace, catalog: pl.DataFrame) -> pl.DataFrame:
         content_hash(pl.col("text")).alias("hash"),
         content_hash(pl.concat_str("row_hash", "text", separator="\x1f")).alias("row_hash"),
     )
-
-
-def _column_name(name: str) -> str:
-    """A name the store can hold beside our own columns: dots would mean nested fields."""
-    plain = re.sub(r"\W", "_", name)
-    return f"file_{plain}" if plain in DERIVED else plain
 
 
 def _index_full_text(table: Table) -> None:

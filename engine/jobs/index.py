@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from engine.jobs.context import Context
+from engine.jobs.queue import wait_for_writer
 from engine.training.outcome import check_stop
 
 
@@ -24,6 +25,7 @@ def index(context: Context, name: str) -> int:
     """
     from engine.index.build import build_index
 
+    wait_for_writer(context)
     began = time.monotonic()
     told = 0.0
 

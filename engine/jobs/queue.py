@@ -1,6 +1,7 @@
 """One job of a workspace runs, the others wait: a lock file the worker holds while it works.
 
-The operating system frees the lock when its holder dies, however it dies.
+The operating system frees the lock when its holder dies, however it dies. A job also waits for
+whoever else writes the workspace: what it has made must not be lost to that.
 """
 
 from __future__ import annotations
@@ -8,9 +9,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from engine import supervise
+from engine.errors import RankbenchError
+from engine.jobs.context import Context
+from engine.training.outcome import check_stop
 from engine.workspace import Workspace
 
 LOCK = ".running.lock"
@@ -57,6 +60,30 @@ def _older_waiting(ws: Workspace, job_id: str) -> bool:
     return any(job.state == "queued" and job.id < job_id for job in supervise.find(ws))
 
 
-def lock_path(ws: Workspace) -> Path:
-    """Where the lock lies, for a test to hold it."""
-    return ws.jobs_dir / LOCK
+def wait_for_writer(context: Context, poll: float = 0.5) -> None:
+    """Return once nobody else writes the workspace, however long that takes.
+
+    Raises:
+        Cancelled: the person asked for it.
+        RankbenchError: the workspace cannot be written.
+    """
+    told = False
+    while True:
+        check_stop(context.should_stop)
+        try:
+            with context.ws.writer_lock():
+                return
+        except RankbenchError as error:
+            if not is_busy(error):
+                raise
+        if not told:
+            context.events.emit("log", message="Waiting for another writer of this workspace.")
+            told = True
+        time.sleep(poll)
+
+
+def is_busy(error: RankbenchError) -> bool:
+    """Whether the error says that another process holds a lock, and nothing worse."""
+    from filelock import Timeout
+
+    return isinstance(error.__context__, Timeout)

@@ -6,15 +6,20 @@ Params: {"recipe": name, "set": ["key=value"], "name": encoder name or "", "base
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from engine.catalog.queries import JudgedQuery
+from engine.encoders.card import read_card, write_card
 from engine.encoders.registry import BASE, check_name, publish, resolve
 from engine.errors import RankbenchError
-from engine.jobs.context import Context
+from engine.jobs.context import Context, Stopped
 from engine.jobs.index import index
+from engine.jobs.queue import is_busy, wait_for_writer
 from engine.training.outcome import Cancelled
 from engine.training.recipe import Recipe, load_recipe
 from engine.training.train import BaseVectors, train
@@ -50,8 +55,7 @@ def run(context: Context) -> dict[str, Any]:
         data={"catalog": catalog, "template": ws.settings.template},
         checkpoints=context.directory / "checkpoints",
     )
-    saved = result.card.name
-    publish(ws, finished, saved)
+    saved = put_in_place(context, finished, result.card.name, fixed=bool(name))
     # From here on the encoder exists, whole; a cancel only leaves it without its build.
     context.events.emit("log", message=f"saved as {saved}", encoder=saved)
     try:
@@ -76,6 +80,51 @@ def run(context: Context) -> dict[str, Any]:
     }
 
 
+def put_in_place(context: Context, finished: Path, name: str, *, fixed: bool) -> str:
+    """Give the workspace a trained encoder; returns the name it got.
+
+    Waits for other writers. Where the name was taken meanwhile and nobody chose it (not `fixed`),
+    the next free one is used. An encoder that cannot be put in its place is kept in the job's
+    directory; only a cancel drops it.
+
+    Raises:
+        Cancelled: the person asked for it while it waited.
+        RankbenchError: a fixed name is taken, or the workspace cannot be written.
+    """
+    kept = context.directory / "encoder"
+    os.replace(finished, kept)  # out of `work`, which goes when the job ends
+    try:
+        return _publish(context, kept, name, fixed)
+    except (Cancelled, Stopped):
+        shutil.rmtree(kept, ignore_errors=True)
+        raise
+    except (RankbenchError, OSError) as error:
+        what = error.what if isinstance(error, RankbenchError) else f"{error}."
+        raise RankbenchError(
+            f"{what} The trained encoder is kept in {kept}.",
+            f"Move it to {context.ws.encoders_dir} under a free name NAME, then run "
+            "`rankbench index --encoder NAME`.",
+        ) from error
+
+
+def _publish(context: Context, kept: Path, name: str, fixed: bool) -> str:
+    ws = context.ws
+    while True:
+        wait_for_writer(context)
+        try:
+            publish(ws, kept, name)
+            return name
+        except RankbenchError as error:
+            if is_busy(error):  # another writer came in between
+                continue
+            if fixed or not (ws.encoders_dir / name).exists():
+                raise
+        card = read_card(kept)
+        assert card is not None and card.recipe is not None  # it was trained here
+        name = next_name(ws, str(card.recipe["name"]))
+        write_card(kept, replace(card, name=name))
+
+
 def check(ws: Workspace, params: Any) -> tuple[Recipe, str]:
     """Recipe and name of a training job, checked; the command line asks this before it starts one.
 
@@ -87,7 +136,7 @@ def check(ws: Workspace, params: Any) -> tuple[Recipe, str]:
     name = str(params.get("name") or "")
     if name:
         check_name(name)
-        if (ws.encoders_dir / name).exists() or name == BASE:
+        if (ws.encoders_dir / name).exists():
             raise RankbenchError(
                 f"There is an encoder called {name!r} already.", "Choose another with `--name`."
             )

@@ -81,6 +81,23 @@ def rbo_ideal_strict_floor(judged: int, p: float = RBO_P) -> float | None:
     return _rbo_of_overlap(d * d / judged, judged, p)
 
 
+def search_floors(
+    judged_gains: ArrayLike, catalog_size: int, p: float = RBO_P
+) -> dict[str, float | None]:
+    """The floors of `measure_search`: `ndcg` over the judged products, `ndcg@10` over the catalog.
+
+    Args:
+        judged_gains: the gains of the query's judged products that the catalog holds.
+    """
+    gains = checked_gains(judged_gains, "The judged gains")
+    return {
+        "ndcg": ndcg_floor(gains),
+        "ndcg@10": ndcg_floor(gains, 10, catalog_size),
+        "rbo_ideal": rbo_ideal_floor(gains, p),
+        "rbo_ideal_strict": rbo_ideal_strict_floor(len(gains), p),
+    }
+
+
 def _rbo_of_overlap(overlap: np.ndarray, n: int, p: float) -> float:
     """Extrapolated RBO of two orders of the same n products from the overlap at each depth."""
     d = np.arange(1, len(overlap) + 1)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from engine.catalog.normalise import clean_query, normalise_query
 from engine.catalog.queries import JudgedQuery
+from engine.catalog.schema import DERIVED
 from engine.encoders.registry import BASE, list_encoders
 from engine.errors import RankbenchError, UsageError
-from engine.index.store import DERIVED, ITEMS, open_table, read_items, reading
+from engine.index.store import ITEMS, open_table, read_items, reading
 from engine.measures.query import measure_search
 from engine.measures.rbo import rbo
 from engine.ranking.comparison import SEARCH_MEASURES, Comparison, Hit, SideResult
@@ -33,12 +34,21 @@ OpenEncoder = Callable[[Workspace, str], EncoderSide]
 
 @dataclass(frozen=True, slots=True)
 class SideStatus:
-    """A side that can be chosen, and where it cannot answer yet, why."""
+    """A side that can be chosen, and where it cannot answer yet, why.
+
+    `tuned` is true of an encoder that a recipe made.
+    """
 
     name: str
     kind: str
     ready: bool
     why: str = ""
+    tuned: bool = False
+
+
+def newest_tuned(sides: Iterable[SideStatus]) -> str:
+    """The name of the last tuned encoder among `sides`, which stand by age; "" without one."""
+    return next((side.name for side in reversed(list(sides)) if side.tuned), "")
 
 
 class Comparer:
@@ -107,7 +117,8 @@ class Comparer:
         for info in list_encoders(self.ws):
             ready = self._state.active_build(info.name) is not None
             why = "" if ready else f"not indexed: rankbench index --encoder {info.name}"
-            found.append(SideStatus(info.name, "encoder", ready, why))
+            ready, why = (False, info.fault) if info.fault else (ready, why)
+            found.append(SideStatus(info.name, "encoder", ready, why, info.tuned))
             found.append(SideStatus(f"hybrid:{info.name}", "hybrid", ready, why))
         return found
 
@@ -115,8 +126,7 @@ class Comparer:
         """The settings' candidate; else the newest indexed tuned encoder; else bm25."""
         if self.ws.settings.candidate:
             return self.ws.settings.candidate
-        tuned = [s.name for s in self.sides() if s.kind == "encoder" and s.ready and s.name != BASE]
-        return tuned[-1] if tuned else "bm25"
+        return newest_tuned(side for side in self.sides() if side.ready) or "bm25"
 
     def side(self, name: str) -> Side:
         """The open side `name`, opened anew where its active build has changed.
@@ -166,6 +176,7 @@ class Comparer:
     def refresh(self) -> None:
         """Forget what is cached of the catalog and the judgments; the next use reads them again."""
         self._titles = {}
+        self._open = {}
         self._queries = None
 
     def close(self) -> None:
@@ -182,7 +193,10 @@ class Comparer:
             if not isinstance(encoder, EncoderSide):
                 raise UsageError(f"{name} fuses no encoder.", "Try hybrid:base.")
             return HybridSide(encoder, open_full_text_side(self.ws))
-        return self._open_encoder(self.ws, argument)
+        side = self._open_encoder(self.ws, argument)
+        # An index older than the catalog must not answer with products that are gone.
+        side.matrix = side.matrix.only(self.titles())
+        return side
 
     def _measures(
         self, side: Side, query: str, ranking: Ranking, grades: Mapping[str, str]

@@ -12,8 +12,8 @@ import numpy as np
 
 from engine.catalog.normalise import clean_query, normalise_query
 from engine.encoders.load import Encoder, load_encoder
-from engine.encoders.registry import resolve
-from engine.errors import UsageError
+from engine.encoders.registry import encoder_fingerprint, resolve
+from engine.errors import RankbenchError, UsageError
 from engine.index.build import active_build
 from engine.index.matrix import VectorMatrix, best, read_build
 from engine.index.store import ITEMS, open_table, reading
@@ -151,8 +151,12 @@ class FullTextSide:
         text = clean_query(query)
         if not text:
             return Ranking((), ())
+        from lancedb.query import MatchQuery
+
+        # As words: a bare string with quotes would be read as a phrase.
+        words = MatchQuery(text, "full_text")
         found = reading(
-            self._table.search(text, query_type="fts", fts_columns="full_text")
+            self._table.search(words, query_type="fts")
             .select(["product_id", "_score"])
             .limit(depth)
             .to_arrow
@@ -231,16 +235,23 @@ def open_encoder_side(ws: Workspace, name: str) -> EncoderSide:
     """Open an encoder's side: its active build in memory and the encoder that made it.
 
     Raises:
-        RankbenchError: no such encoder, not indexed yet, or a damaged build.
+        RankbenchError: no such encoder, not indexed yet, a damaged build, or one made by other
+            weights.
     """
     info = resolve(ws, name)
     build = active_build(ws, name)
+    if build.fingerprint != encoder_fingerprint(info):
+        raise RankbenchError(
+            f"The index of {name} was made by other weights than {info.path} holds now.",
+            f"Run `rankbench index --encoder {name}`.",
+        )
+    trained = info.card.seen_queries() if info.card else ()
     return EncoderSide(
         name,
         build,
         load_encoder(info.path, live=True),
         read_build(ws, build),
-        trained_queries(ws, name),
+        frozenset(map(normalise_query, trained)),
     )
 
 
@@ -253,7 +264,7 @@ def open_run_side(name: str, catalog: Collection[str], query_texts: Mapping[str,
     """Open `run:<file>`; `query_texts` turns its query ids into texts.
 
     Raises:
-        RankbenchError: the file is missing, malformed, or knows none of our queries.
+        RankbenchError: the file is missing, malformed, or knows none of the judged queries.
     """
     from engine.formats.runs import read_run
 
@@ -262,20 +273,13 @@ def open_run_side(name: str, catalog: Collection[str], query_texts: Mapping[str,
         normalise_query(query_texts.get(query_id, query_id)): products
         for query_id, products in ranked.items()
     }
+    ours = set(map(normalise_query, query_texts.values()))
+    if ours and not ours.intersection(known):
+        raise RankbenchError(
+            f"{name} holds {len(ranked)} queries, none of them among the {len(ours)} judged ones.",
+            "Give a run whose query ids or texts are the judgments' own.",
+        )
     return RunSide(name, known, catalog)
-
-
-def trained_queries(ws: Workspace, name: str) -> frozenset[str]:
-    """The normalised queries that trained or chose the encoder's weights, or a parent's."""
-    found: set[str] = set()
-    waiting, done = [name], set()
-    while waiting:
-        card = resolve(ws, waiting[-1]).card if waiting[-1] not in done else None
-        done.add(waiting.pop())
-        if card is not None:
-            found.update(map(normalise_query, (*card.trained_queries, *card.selection_queries)))
-            waiting.extend(p for p in card.parents if (ws.encoders_dir / p).is_dir())
-    return frozenset(found)
 
 
 def by_score(scores: Mapping[str, float]) -> Ranking:

@@ -88,16 +88,6 @@ def plan(rows: Sequence[Row], batch_size: int, seed: int) -> list[list[int]]:
     return done
 
 
-def false_negatives(rows: Sequence[Row], batch: Sequence[int]) -> int:
-    """How many ordered pairs of rows of `batch` would teach a false negative."""
-    return sum(
-        a != b
-        and (rows[a].query == rows[b].query or not rows[a].relevant.isdisjoint(rows[b].documents))
-        for a in batch
-        for b in batch
-    )
-
-
 class Sampler:
     """A `batch_sampler` for SentenceTransformerTrainingArguments that keeps `plan`'s promise.
 

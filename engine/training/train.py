@@ -314,6 +314,7 @@ def _lineage(base_name: str, base_dir: Path) -> dict[str, Any]:
         "base": base_name,
         "base_fingerprint": fingerprint(base_dir),
         "parents": (base_name, *(parent.parents if parent else ())),
+        "inherited_queries": parent.seen_queries() if parent else (),
     }
 
 

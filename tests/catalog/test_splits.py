@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from engine.catalog.normalise import normalise_query, query_tokens
 from engine.catalog.queries import JudgedQuery
-from engine.catalog.splits import assign_splits, folds, link_groups
+from engine.catalog.splits import (
+    ANY_PRODUCTS,
+    EXACT_PRODUCTS,
+    TEXTS,
+    assign_splits,
+    folds,
+    link,
+    link_groups,
+)
 from engine.errors import RankbenchError
 
 WORDS = ("red", "blue", "shoe", "shoes", "tent", "lamp", "for", "kids", "large", "x")
@@ -167,3 +175,15 @@ def test_five_thousand_queries_are_linked_in_seconds() -> None:
     started = time.perf_counter()
     link_groups(queries)
     assert time.perf_counter() - started < 10
+
+
+@pytest.mark.parametrize(
+    ("grades", "rule"),
+    [
+        ({}, ANY_PRODUCTS),
+        ({"a": "S", "b": "S", "c": "S"}, EXACT_PRODUCTS),
+        ({"a": "E", "b": "E", "c": "E"}, TEXTS),
+    ],
+)
+def test_the_rule_that_held_is_told(grades: dict[str, str], rule: str) -> None:
+    assert link([JudgedQuery(f"q{n}", f"word{n}", "", grades) for n in range(12)]).rule == rule

@@ -53,6 +53,30 @@ def test_the_table_names_set_and_n(made: Path, rankbench: Any) -> None:
         assert word in result.out
 
 
+def test_groups_show_the_threshold_and_the_random_floor(made: Path, rankbench: Any) -> None:
+    options = ["-w", made, "--candidate", "bm25", "--split", "all", "--by", "split"]
+    result = rankbench("eval", *options)
+    assert result.code == 0, result.err
+    groups = result.out[result.out.index("ndcg@10 by split") :].splitlines()
+    assert "+/=/- at 0.01" in groups[0] and groups[0].split()[-1] == "random"
+    assert all(0 < float(line.split()[-1]) < 1 for line in groups[1:] if line)
+
+
+def test_a_split_whose_queries_are_all_left_out_says_so(
+    shop: Path, tmp_path: Path, rankbench: Any
+) -> None:
+    foreign = tmp_path / "judgments.csv"
+    foreign.write_text("query_id,query,product_id,label\nq1,hose,elsewhere,E\nq2,tent,p01,I\n")
+    root = tmp_path / "w"
+    init = ["--catalog", shop / "products.csv", "--judgments", foreign]
+    assert rankbench("init", root, *init).code == 0
+    sides = ["--baseline", "bm25", "--candidate", "bm25"]
+    result = rankbench("eval", "-w", root, *sides, "--split", "all")
+    assert result.code == 0, result.err
+    assert "2 queries without a positive grade" in result.err
+    assert "every query of this split" in result.err and "No query is in" not in result.err
+
+
 def test_cosines_come_with_their_margin(made: Path, rankbench: Any) -> None:
     options = ["-w", made, "--candidate", "bm25", "--split", "all", "--cosines", "--json"]
     found = rankbench("eval", *options).json

@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from engine.errors import RankbenchError
+from engine.index.store import read_items
 from engine.records import Records
+from engine.state import State
+from engine.workspace import open_workspace
+from workbench.commands import making
 
 
 def listing(directory: Path) -> list[str]:
@@ -137,7 +143,8 @@ def test_bad_judgments_are_one_error_and_leave_nothing(
 @pytest.mark.parametrize(
     ("options", "code", "word"),
     [
-        (["--column", "title"], 2, "KEY=VALUE"),
+        (["--column", "title"], 2, "CANONICAL=NAME"),
+        (["--column", "titel=title"], 2, "titel"),
         (["--column", "title=nosuch"], 2, "nosuch"),
         (["--template", "{nosuch}"], 1, "nosuch"),
         (["--template", "{title"], 2, "template"),
@@ -252,3 +259,113 @@ def test_hostile_product_text_goes_in_and_comes_out_harmless(
     assert shown.code == 0, shown.err
     assert "[/] 10" in shown.out
     assert not set("\x1b\x07\u202e") & set(shown.out + shown.err)
+
+
+def items(root: Path, *columns: str) -> list[tuple[Any, ...]]:
+    return read_items(open_workspace(root), ["product_id", *columns]).rows()
+
+
+def test_headers_that_fold_to_one_name_are_kept_apart(tmp_path: Path, rankbench: Any) -> None:
+    (tmp_path / "p.csv").write_text("id,title,price ($),price (€)\na,Tent,5,4\n", encoding="utf-8")
+    root = tmp_path / "w"
+    result = rankbench("init", root, "--catalog", tmp_path / "p.csv")
+    assert result.code == 0, result.err
+    assert "'price (€)' is price_2" in result.out
+    assert items(root, "price", "price_2") == [("a", "5", "4")]
+
+
+def test_an_unset_column_stays_unset_when_the_catalog_is_read_again(
+    tmp_path: Path, rankbench: Any
+) -> None:
+    catalog, root = tmp_path / "p.csv", tmp_path / "w"
+    catalog.write_text("id,title,description\na,Tent,Large\n")
+    options = ["--column", "description="]
+    assert rankbench("init", root, "--catalog", catalog, *options).code == 0
+    catalog.write_text("id,title,description\na,Tent,Large\nb,Lamp,Small\n")
+    assert "Read 2 products" in making.refresh_items(open_workspace(root))
+    assert items(root, "file_description") == [("a", "Large"), ("b", "Small")]
+    catalog.write_text("id,name\na,Tent\n")
+    with pytest.raises(RankbenchError, match="no longer has the column 'title'"):
+        making.refresh_items(open_workspace(root))
+
+
+def test_the_catalog_is_read_again_by_content_and_not_by_date(
+    tmp_path: Path, rankbench: Any
+) -> None:
+    catalog, root = tmp_path / "p.csv", tmp_path / "w"
+    catalog.write_text("id,title\na,Tent\n")
+    assert rankbench("init", root, "--catalog", catalog).code == 0
+    workspace = open_workspace(root)
+    os.utime(catalog, (2e9, 2e9))
+    workspace = workspace.save(replace(workspace.settings, theme="dark"))
+    assert making.refresh_items(workspace) == ""
+    catalog.write_text("id,title\na,Lamp\n")
+    os.utime(catalog, (1e9, 1e9))
+    assert "Read 1 products" in making.refresh_items(workspace)
+    assert making.refresh_items(workspace) == ""
+    changed = workspace.save(replace(workspace.settings, template="{title} {product_id}"))
+    assert "Read 1 products" in making.refresh_items(changed)
+    assert items(root, "text") == [("a", "Lamp a")]
+    catalog.unlink()
+    assert "is gone" in making.refresh_items(changed)
+
+
+def test_a_damaged_items_table_is_written_again(tmp_path: Path, rankbench: Any) -> None:
+    catalog, root = tmp_path / "p.csv", tmp_path / "w"
+    catalog.write_text("id,title\na,Tent\n")
+    assert rankbench("init", root, "--catalog", catalog).code == 0
+    for path in (root / "lance" / "items.lance" / "data").rglob("*"):
+        path.write_bytes(b"damaged")
+    assert "Read 1 products" in making.refresh_items(open_workspace(root))
+    assert items(root, "title") == [("a", "Tent")]
+
+
+def test_a_second_judgment_file_with_the_same_ids_is_told(
+    tmp_path: Path, shop: Path, workspace: Path, rankbench: Any
+) -> None:
+    (tmp_path / "j.csv").write_text(
+        "query_id,query,product_id,label\nq00,green lamp,p01,I\nq99,Canopy Tents,p03,S\n"
+    )
+    told = rankbench("import", "judgments", tmp_path / "j.csv", "-w", workspace)
+    assert "q00 is q00-2" in told.out and "q99 is q00" in told.out
+    found = rankbench("import", "judgments", tmp_path / "j.csv", "-w", workspace, "--json").json
+    assert (found["joined"], found["renamed"]) == ({"q00": "q00-2", "q99": "q00"}, {})
+    with Records(workspace / "records.db") as records:
+        grades = {query.query_id: query.grades for query in records.judged_queries()}
+    assert grades["q00-2"] == {"p01": "I"}
+    assert grades["q00"] == {"p01": "E", "p02": "E", "p03": "S"}
+
+
+def test_a_narrowed_linking_rule_is_one_line(tmp_path: Path, rankbench: Any) -> None:
+    (tmp_path / "p.csv").write_text("id,title\na,Tent\nb,Lamp\nc,Hose\n")
+    rows = [f"word{n},{product},E\n" for n in range(12) for product in "abc"]
+    (tmp_path / "j.csv").write_text("query,product_id,label\n" + "".join(rows))
+    files = ["--catalog", tmp_path / "p.csv", "--judgments", tmp_path / "j.csv"]
+    result = rankbench("init", tmp_path / "w", *files)
+    assert len(re.findall(r"^linked .*only near-equal texts", result.out, re.MULTILINE)) == 1
+    assert (
+        rankbench("init", tmp_path / "v", *files, "--json").json["judgments"]["linked_by"]
+        == "texts"
+    )
+
+
+def test_force_with_an_encoder_replaces_the_base_and_forgets_its_build(
+    workspace: Path, shop: Path, tiny_encoder_dir: Path, rankbench: Any
+) -> None:
+    options = ["--catalog", shop / "products.csv", "--force", "--encoder"]
+    state = State(workspace / "state.db")
+    card = (workspace / "encoders" / "base" / "card.json").stat()
+    try:
+        assert rankbench("init", workspace, *options, "./no/such/encoder").code == 1
+        with open_workspace(workspace).writer_lock():  # items come first: nothing is replaced
+            result = rankbench("init", workspace, *options, tiny_encoder_dir)
+        result.assert_error(1, "another process")
+        assert state.active_build("base") is not None
+        assert (workspace / "encoders" / "base" / "card.json").stat() == card
+        assert rankbench("init", workspace, *options, tiny_encoder_dir).code == 0
+        assert state.active_build("base") is None
+    finally:
+        state.close()
+    assert sorted(os.listdir(workspace / "encoders")) == ["base"]
+    assert (workspace / "encoders" / "base" / "card.json").stat() != card
+    assert rankbench("index", "-w", workspace, "--json").json["rows"] == 16

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 MEASURES = ("ndcg", "ndcg@10", "rbo_ideal", "mrr@10", "recall@50", "judged@10")
+FLOORED = ("ndcg", "ndcg@10", "rbo_ideal")
 
 
 def test_json_has_the_keys_that_others_rely_on(made: Path, rankbench: Any) -> None:
@@ -25,6 +26,8 @@ def test_json_has_the_keys_that_others_rely_on(made: Path, rankbench: Any) -> No
         for hit in found[side]["hits"]:
             assert set(hit) == {"rank", "product_id", "title", "score", "grade", "other_rank"}
     assert set(found["delta"]) == set(MEASURES)
+    assert set(found["floor"]) == set(FLOORED)
+    assert all(0 < found["floor"][name] < 1 for name in FLOORED)
     before, after = found["baseline"]["ndcg"], found["candidate"]["ndcg"]
     assert found["delta"]["ndcg"] == pytest.approx(after - before)
 
@@ -33,13 +36,14 @@ def test_an_unjudged_query_has_null_measures(made: Path, rankbench: Any) -> None
     found = rankbench("search", "never judged", "-w", made, "--json").json
     assert found["split"] is None
     assert all(found["baseline"][measure] is None for measure in MEASURES)
+    assert found["floor"] == dict.fromkeys(FLOORED)
 
 
 def test_the_table_shows_both_sides_and_the_measures(made: Path, rankbench: Any) -> None:
     result = rankbench("search", "hose", "-w", made, "--candidate", "bm25")
     assert result.code == 0, result.err
     assert "Garden hose 15 m" in result.out
-    for word in ("base", "bm25", "ndcg@10", "delta", "rbo"):
+    for word in ("base", "bm25", "ndcg@10", "delta", "random", "rbo"):
         assert word in result.out
 
 

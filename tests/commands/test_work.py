@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -63,7 +64,7 @@ def test_training_makes_an_encoder_that_is_a_side(workspace: Path, rankbench: An
         (["--recipe", "adapter", "--set", "colour=red"], 2, "colour"),
         (["--recipe", "adapter", "--set", "epochs=nan"], 2, "epochs"),
         (["--recipe", "adapter", "--name", "../up"], 2, "name"),
-        (["--recipe", "adapter", "--name", "base"], 1, "base"),
+        (["--recipe", "adapter", "--name", "base"], 2, "base"),
     ],
 )
 def test_bad_training_is_told_before_a_job_starts(
@@ -150,7 +151,10 @@ def test_crossval_pools_every_query_and_goes_on(workspace: Path, rankbench: Any)
     assert first.json["queries"] == 12
     again = rankbench("crossval", *options, "--seeds", 1)
     assert "12 queries, 2 folds" in again.out
-    assert "ndcg@10" in again.out and "tuned - bm25" in again.out
+    base, bm25 = again.out.index("tuned - base"), again.out.index("tuned - bm25")
+    for part in (again.out[base:bm25], again.out[bm25:]):
+        for word in ("ndcg@10", "95 % interval", " p ", "+/=/- at 0.01", "random"):
+            assert word in part
     assert len(rankbench("encoders", "-w", workspace, "--json").json) == 1  # folds are thrown away
 
 
@@ -202,6 +206,32 @@ def test_the_demo_starts_what_is_missing_once(tmp_path: Path) -> None:
         for job in supervise.find(workspace):
             supervise.cancel(job)
     assert start_jobs(workspace) == []  # a person who cancelled is not overruled
+
+
+@pytest.mark.usefixtures("small_demo")
+def test_the_demo_indexes_an_encoder_whose_job_was_killed_before_its_index(
+    tmp_path: Path, tiny_encoder_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from engine import supervise
+    from engine.encoders.card import Card, write_card
+    from workbench.commands.demo import ready, start_jobs
+
+    asked: list[tuple[str, str]] = []
+
+    def start(ws: Any, kind: str, params: Any) -> Any:
+        asked.append((kind, params.get("encoder", "")))
+
+    monkeypatch.setattr(supervise, "start", start)
+    workspace = ready(tmp_path / "demo")
+    added = shutil.copytree(tiny_encoder_dir, workspace.encoders_dir / "added")
+    write_card(added, Card("added", base="tiny"))
+    start_jobs(workspace)
+    assert asked == [("index", "base"), ("index", "added"), ("train", "")]
+    tuned = shutil.copytree(tiny_encoder_dir, workspace.encoders_dir / "infonce-01")
+    write_card(tuned, Card("infonce-01", base="base", recipe={"name": "infonce"}))
+    asked.clear()
+    start_jobs(workspace)
+    assert asked == [("index", "base"), ("index", "added"), ("index", "infonce-01")]
 
 
 def test_the_demo_without_a_terminal_makes_nothing(tmp_path: Path, rankbench_process: Any) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from engine.encoders import packaged
+from engine.encoders.card import Card, write_card
 from engine.encoders.fingerprint import fingerprint
 from engine.encoders.light import LightEncoder, load_light
 from engine.encoders.load import SentenceEncoder, load_encoder, load_model
@@ -127,7 +129,28 @@ def test_an_added_encoder_is_listed_indexed_and_removed(
         remove_encoder(ws, "base")
 
 
-@pytest.mark.parametrize("name", ["bm25", "hybrid", "run", "../x", "", "a b", ".hidden", "x" * 80])
+def test_an_added_tuned_encoder_brings_what_it_has_seen(
+    tiny_workspace: Workspace, own: Path
+) -> None:
+    told = Card(name="there", base="base", recipe={"name": "infonce"}, trained_queries=("tent",))
+    write_card(own, told)
+    info = add(tiny_workspace, str(own), "here")
+    assert info.tuned and info.card is not None
+    assert info.card.seen_queries() == ("tent",) and info.card.name == "here"
+
+
+def test_a_missing_base_of_ones_own_is_not_replaced_by_the_packaged(
+    tiny_workspace: Workspace,
+) -> None:
+    ws = tiny_workspace.save(replace(tiny_workspace.settings, encoder="some/model"))
+    shutil.rmtree(ws.encoders_dir / "base")
+    with pytest.raises(RankbenchError, match="missing"):
+        resolve(ws, "base")
+
+
+@pytest.mark.parametrize(
+    "name", ["base", "bm25", "hybrid", "run", "../x", "", "a b", ".hidden", "x" * 80]
+)
 def test_names_a_side_or_a_file_cannot_carry_are_refused(name: str) -> None:
     with pytest.raises(UsageError):
         check_name(name)

@@ -14,6 +14,7 @@ from engine.catalog.splits import folds as make_folds
 from engine.catalog.splits import link_groups
 from engine.errors import RankbenchError
 from engine.experiments.crossval import crossval, inner_split
+from engine.experiments.store import LOCK, clear, held
 from engine.formats.runs import read_run
 from engine.measures.ndcg import ndcg
 from engine.training.outcome import Cancelled
@@ -99,6 +100,10 @@ def test_every_query_is_scored_once_by_an_encoder_that_never_saw_it(
     assert row.deltas["base"].n == 40 and row.deltas["bm25"].n == 40
     assert set(result.strata) == {"stratum=even", "stratum=odd"}
     assert result.strata["stratum=odd"][0].deltas["base"].n == 20
+    assert result.unchanged == 0.01
+    for name in ("ndcg", "ndcg@10", "rbo_ideal"):
+        assert 0 < (result.row(name).floor or 0) < 1
+    assert result.row("mrr@10").floor is None
     assert json.loads((out / "result.json").read_text())["queries"] == 40
     assert {e["run"] for e in events if "run" in e} == {1, 2, 3, 4, 5, 6}
 
@@ -192,3 +197,44 @@ def test_the_inner_dev_split_keeps_linked_queries_together(queries: Queries) -> 
     dev = {groups[q.query_id] for q in dev_queries}
     assert dev.isdisjoint(groups[q.query_id] for q in train_queries)
     assert inner_split(queries[:3], 0) == (queries[:3], [])
+
+
+def test_a_directory_is_one_runs_alone(
+    tiny_encoder_dir: Path, tiny_texts: Texts, queries: Queries, recipe: Recipe, tmp_path: Path
+) -> None:
+    (tmp_path / ".work-other").mkdir()
+    (tmp_path / "fold0-seed0.json").touch()
+    with held(tmp_path):
+        with pytest.raises(RankbenchError, match="at work in"):
+            crossval(recipe, tiny_encoder_dir, tiny_texts, queries, tmp_path, folds=3)
+        with pytest.raises(RankbenchError, match="at work in"):
+            clear(tmp_path)
+    assert (tmp_path / ".work-other").exists()
+    clear(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} <= {LOCK}
+
+
+def test_a_query_counts_where_a_product_of_it_gains(
+    tiny_encoder_dir: Path, tiny_texts: Texts, queries: Queries, tmp_path: Path
+) -> None:
+    """Not by the name of the grade: here I gains and C does not."""
+    products = sorted(tiny_texts)
+    more = [
+        JudgedQuery("only-i", "only irrelevant", grades={products[-1]: "I"}),
+        JudgedQuery("only-c", "only complement", grades={products[-2]: "C"}),
+    ]
+    result = crossval(
+        load_recipe("adapter").with_set(["epochs=1"]),
+        tiny_encoder_dir,
+        tiny_texts,
+        [*queries, *more],
+        tmp_path,
+        folds=2,
+        gains={"E": 1.0, "S": 0.5, "C": 0.0, "I": 0.25},
+        device="cpu",
+    )
+    assert (result.queries, result.excluded) == (41, 1)
+    assert "only-i" in {item["query_id"] for item in result.per_query}
+    # Relevances in the smallest whole proportions.
+    lines = (tmp_path / "qrels.txt").read_text().splitlines()
+    assert {line.split()[3] for line in lines} == {"4", "1"}

@@ -89,6 +89,51 @@ def test_a_stopped_run_keeps_what_it_encoded(
     assert build_index(tiny_workspace).encoded == 120
 
 
+def test_readers_keep_the_active_build_while_the_next_is_made(
+    tiny_workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ws = tiny_workspace
+    first = build_index(ws).build
+    monkeypatch.setattr("engine.index.build.BATCH", 50)
+    titles = pl.concat_str(pl.col("title"), pl.lit(" new"))
+    write_items(ws, catalog(ws)[10:].with_columns(titles.alias("title")))
+
+    def stop(done: int, total: int) -> None:
+        assert load_matrix(ws, "base").vectors.shape == (220, 32)
+        if done > 100:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build_index(ws, progress=stop)
+    assert active_build(ws, "base") == first
+    assert load_matrix(ws, "base").vectors.shape == (220, 32)
+    report = build_index(ws)
+    assert report.encoded == 110 and load_matrix(ws, "base").vectors.shape == (210, 32)
+
+
+def test_a_rebuild_answers_from_the_former_table_until_it_is_done(
+    tiny_workspace: Workspace,
+) -> None:
+    ws = tiny_workspace
+    first = build_index(ws).build
+    seen = []
+    second = build_index(
+        ws, rebuild=True, progress=lambda *_: seen.append(load_matrix(ws, "base").ids)
+    )
+    assert seen and second.encoded == 220 and second.build.table_name != first.table_name
+    assert build_index(ws).encoded == 0
+    assert [t for t in table_names(connect(ws)) if t.startswith("vec_")] == [
+        second.build.table_name
+    ]
+
+
+def test_a_damaged_items_table_is_made_again(tiny_workspace: Workspace) -> None:
+    rows = catalog(tiny_workspace)
+    shutil.rmtree(tiny_workspace.lance_dir / "items.lance" / "_versions")
+    assert write_items(tiny_workspace, rows) == 220
+    assert read_items(tiny_workspace).height == 220
+
+
 def test_a_second_writer_gets_a_clear_word(tiny_workspace: Workspace) -> None:
     with (
         FileLock(tiny_workspace.root / ".writer.lock"),
@@ -122,15 +167,6 @@ def test_garbage_vectors_are_refused() -> None:
     for bad in (good[:3], good * 2, good * np.nan):
         with pytest.raises(RankbenchError, match="damaged"):
             check_vectors(bad, 4, 4)
-
-
-def test_a_catalog_may_use_our_column_names_and_odd_ones(tiny_workspace: Workspace) -> None:
-    odd = pl.DataFrame(
-        {"product_id": ["a"], "title": ["tent"], "hash": ["x"], "text": ["y"], "sub.name 1": ["z"]}
-    )
-    write_items(tiny_workspace, odd)
-    assert read_items(tiny_workspace)["text"].to_list() == ["tent"]
-    assert build_index(tiny_workspace).build.rows == 1
 
 
 def test_an_empty_catalog_is_refused(tiny_workspace: Workspace) -> None:

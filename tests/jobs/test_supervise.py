@@ -15,7 +15,7 @@ import pytest
 
 from engine import supervise
 from engine.errors import RankbenchError
-from engine.jobs.queue import lock_path
+from engine.jobs.queue import LOCK
 from engine.workspace import Settings, Workspace, create, open_workspace
 
 
@@ -143,7 +143,7 @@ def test_a_job_survives_its_starter_and_is_found_by_another_process(ws: Workspac
     from filelock import FileLock
 
     # Held, so that the job waits in the queue while its starter goes.
-    with FileLock(lock_path(ws)):
+    with FileLock(ws.jobs_dir / LOCK):
         code = (
             "import sys; from pathlib import Path; from engine import supervise;"
             "from engine.workspace import open_workspace;"
@@ -163,7 +163,7 @@ def test_a_job_survives_its_starter_and_is_found_by_another_process(ws: Workspac
 def test_a_killed_worker_is_found_as_died(ws: Workspace) -> None:
     from filelock import FileLock
 
-    with FileLock(lock_path(ws)):
+    with FileLock(ws.jobs_dir / LOCK):
         job = supervise.start(ws, "train", {})
         time.sleep(0.5)
         pid = supervise.get(ws, job.id).pid
@@ -178,7 +178,7 @@ def test_a_killed_worker_is_found_as_died(ws: Workspace) -> None:
 def test_sigterm_ends_a_job_that_does_not_look(ws: Workspace) -> None:
     from filelock import FileLock
 
-    with FileLock(lock_path(ws)):
+    with FileLock(ws.jobs_dir / LOCK):
         job = supervise.start(ws, "train", {})
         with (job.path / "events.jsonl").open() as file:
             limit = time.monotonic() + 30

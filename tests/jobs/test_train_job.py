@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from engine import supervise
-from engine.encoders.card import read_card
+from engine.encoders.card import Card, read_card, write_card
 from engine.encoders.registry import list_encoders
 from engine.errors import RankbenchError, UsageError
 from engine.index.build import load_matrix
-from engine.jobs.train import check, next_name
+from engine.jobs.context import Context, Events
+from engine.jobs.train import check, next_name, put_in_place
+from engine.training.outcome import Cancelled
 from engine.workspace import Workspace
 
 QUICK = ["max_steps=6", "lr=1e-3", "dev_products=80"]
@@ -126,3 +129,56 @@ def test_an_index_job_indexes(tiny_workspace: Workspace, tmp_path: Path) -> None
     events = list(supervise.follow(job))
     assert events[-1] == {**events[-1], "event": "done", "encoder": "base", "rows": 220}
     assert json.loads((job.path / "job.json").read_text())["kind"] == "index"
+
+
+def finished(ws: Workspace) -> tuple[Context, Path]:
+    """A job that has just trained `infonce-01`."""
+    directory = ws.jobs_dir / "0001"
+    context = Context(ws, "0001", directory, {}, Events(directory / "events.jsonl"))
+    made = context.work / "encoder"
+    made.mkdir(parents=True)
+    (made / "modules.json").write_text("[]")
+    write_card(made, Card("infonce-01", recipe={"name": "infonce"}))
+    return context, made
+
+
+def test_a_finished_encoder_waits_for_another_writer(tiny_workspace: Workspace) -> None:
+    ws = tiny_workspace
+    context, made = finished(ws)
+    names: list[str] = []
+    thread = threading.Thread(
+        target=lambda: names.append(put_in_place(context, made, "infonce-01", fixed=False))
+    )
+    with ws.writer_lock():
+        thread.start()
+        time.sleep(1.2)
+        assert thread.is_alive() and not (ws.encoders_dir / "infonce-01").exists()
+    thread.join(10)
+    assert names == ["infonce-01"] and (ws.encoders_dir / "infonce-01/card.json").is_file()
+    assert (context.directory / "events.jsonl").read_text().count("Waiting") == 1
+
+
+def test_a_cancel_ends_the_wait(tiny_workspace: Workspace) -> None:
+    context, made = finished(tiny_workspace)
+    (context.directory / "cancel").touch()
+    with tiny_workspace.writer_lock(), pytest.raises(Cancelled):
+        put_in_place(context, made, "infonce-01", fixed=False)
+    assert no_half_encoder(tiny_workspace)
+
+
+def test_an_automatic_name_gives_way_and_a_chosen_one_keeps_the_encoder(
+    tiny_workspace: Workspace,
+) -> None:
+    ws = tiny_workspace
+    (ws.encoders_dir / "infonce-01").mkdir()
+    context, made = finished(ws)
+    assert put_in_place(context, made, "infonce-01", fixed=False) == "infonce-02"
+    card = read_card(ws.encoders_dir / "infonce-02")
+    assert card is not None and card.name == "infonce-02"
+
+    (ws.encoders_dir / "mine").mkdir()
+    context, made = finished(ws)
+    with pytest.raises(RankbenchError, match="already") as caught:
+        put_in_place(context, made, "mine", fixed=True)
+    kept = context.directory / "encoder"
+    assert str(kept) in caught.value.what and (kept / "card.json").is_file()

@@ -12,7 +12,12 @@ from statistics import mean
 import pytest
 
 from engine.errors import RankbenchError
-from engine.measures.floor import ndcg_floor, rbo_ideal_floor, rbo_ideal_strict_floor
+from engine.measures.floor import (
+    ndcg_floor,
+    rbo_ideal_floor,
+    rbo_ideal_strict_floor,
+    search_floors,
+)
 from engine.measures.ndcg import ndcg
 from engine.measures.rbo import rbo_ideal, rbo_ideal_strict
 
@@ -76,3 +81,12 @@ def test_the_real_sets_floors_are_the_known_ones() -> None:
     # One random ranking of each query has a standard deviation of .013 and .008 around these; the
     # figures noted when the project began, .568 and .227, are such a draw.
     assert (free, strict) == pytest.approx((0.568, 0.227), abs=0.02)
+
+
+def test_the_floors_of_a_search_are_over_the_judged_and_over_the_catalog() -> None:
+    gains = [1.0, 0.1, 0.0]
+    found = search_floors(gains, 50)
+    assert found["ndcg"] == ndcg_floor(gains)
+    assert found["ndcg@10"] == ndcg_floor(gains, 10, 50) < found["ndcg"]
+    assert found["rbo_ideal"] == rbo_ideal_floor(gains)
+    assert set(search_floors([], 50).values()) == {None}

@@ -14,7 +14,8 @@ import pytest
 from engine.encoders.card import Card, write_card
 from engine.encoders.registry import add
 from engine.errors import RankbenchError, UsageError
-from engine.index.build import build_index
+from engine.index.build import build_index, remove_encoder
+from engine.index.store import read_items, write_items
 from engine.measures.ndcg import ndcg
 from engine.ranking.comparer import Comparer
 from engine.ranking.comparison import SEARCH_MEASURES
@@ -122,16 +123,63 @@ def test_a_run_file_is_a_side_by_query_id_or_text(comparer: Comparer, tmp_path: 
 def test_seen_follows_the_cards_of_an_encoder_and_its_parents(
     ws: Workspace, tiny_encoder_dir: Path
 ) -> None:
-    for name, trained, parents in (("first", ["red sneaker"], ()), ("second", [], ("first",))):
-        path = add(ws, str(tiny_encoder_dir), name).path
-        card = Card(name=name, base="base", trained_queries=tuple(trained), parents=parents)
-        write_card(path, card)
-        build_index(ws, name)
+    path = add(ws, str(tiny_encoder_dir), "second").path
+    build_index(ws, "second")
+    assert Comparer(ws).default_candidate() == "bm25"
+    write_card(
+        path,
+        Card(
+            name="second",
+            recipe={"name": "infonce"},
+            trained_queries=("blue lamp",),
+            selection_queries=("red lamp",),
+            inherited_queries=("red sneaker",),
+        ),
+    )
     comparer = Comparer(ws)
     found = comparer.compare("Red sneakers", "base", "second")
     assert not found.baseline.seen and found.candidate.seen and found.seen
     assert not comparer.compare("blue sneaker", "base", "second").seen
     assert comparer.default_candidate() == "second"
+
+
+def test_an_encoder_with_an_unreadable_card_does_not_stop_the_others(
+    ws: Workspace, tiny_encoder_dir: Path
+) -> None:
+    path = add(ws, str(tiny_encoder_dir), "bad").path
+    build_index(ws, "bad")
+    (path / "card.json").write_text("{")
+    sides = {side.name: side for side in Comparer(ws).sides()}
+    assert sides["base"].ready
+    assert not sides["bad"].ready and "card.json" in sides["bad"].why
+    remove_encoder(ws, "bad")
+    assert "bad" not in {side.name for side in Comparer(ws).sides()}
+
+
+def test_an_index_made_by_other_weights_is_refused(ws: Workspace) -> None:
+    config = ws.encoders_dir / "base" / "config_sentence_transformers.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "prompts": {"query": "q: "}}))
+    with pytest.raises(RankbenchError, match="other weights"):
+        Comparer(ws).compare("tent", "base", "bm25")
+    build_index(ws)
+    assert Comparer(ws).compare("tent", "base", "bm25").baseline.hits
+
+
+def test_products_that_left_the_catalog_are_not_answered_before_the_index_follows(
+    ws: Workspace,
+) -> None:
+    write_items(ws, read_items(ws, ["product_id", "title"])[5:])
+    found = Comparer(ws).compare("red sneaker", "base", "bm25", k=300)
+    for side in (found.baseline, found.candidate):
+        assert all(hit.title for hit in side.hits)
+        assert not {"p000", "p004"}.intersection(hit.product_id for hit in side.hits)
+
+
+def test_a_run_of_other_queries_is_refused(comparer: Comparer, tmp_path: Path) -> None:
+    run = tmp_path / "other.run"
+    run.write_text("x1 Q0 p002 1 9 x\n")
+    with pytest.raises(RankbenchError, match="none of them"):
+        comparer.side(f"run:{run}")
 
 
 def test_sides_say_why_they_cannot_answer(tiny_workspace: Workspace) -> None:
@@ -150,6 +198,13 @@ def test_sides_say_why_they_cannot_answer(tiny_workspace: Workspace) -> None:
 def test_an_empty_query_is_one_clear_error(comparer: Comparer, query: str) -> None:
     with pytest.raises(RankbenchError, match="empty"):
         comparer.compare(query, "base", "bm25")
+
+
+@pytest.mark.parametrize("query", ['"red tent"', "red 'tent'", "+red -tent", "red tent*", "(tent"])
+def test_operators_are_words_to_bm25(comparer: Comparer, query: str) -> None:
+    plain = comparer.side("bm25").rank("red tent").product_ids
+    assert set(comparer.side("bm25").rank(query, 5).product_ids) <= set(plain)
+    assert comparer.compare(query, "bm25", "hybrid:base").baseline.hits
 
 
 @pytest.mark.parametrize(

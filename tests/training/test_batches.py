@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from engine.catalog.normalise import normalise_query
 from engine.catalog.queries import JudgedQuery
-from engine.training.batches import Row, batch_rows, false_negatives, fit_length, plan
+from engine.training.batches import Row, batch_rows, fit_length, plan
 from engine.training.examples import build_examples
 from engine.training.recipe import load_recipe
+
+
+def false_negatives(rows: Sequence[Row], batch: Sequence[int]) -> int:
+    """How many ordered pairs of rows of `batch` would teach a false negative."""
+    return sum(
+        a != b
+        and (rows[a].query == rows[b].query or not rows[a].relevant.isdisjoint(rows[b].documents))
+        for a in batch
+        for b in batch
+    )
 
 
 def random_rows(seed: int, count: int) -> list[Row]:

@@ -70,6 +70,10 @@ class Status:
     ready: bool
     why: str = ""
 
+    @property
+    def tuned(self) -> bool:
+        return self.kind == "encoder" and self.name != "base"
+
 
 @dataclass
 class StandIn:

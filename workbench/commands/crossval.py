@@ -13,7 +13,7 @@ import click
 from engine.workspace import Workspace
 from workbench.commands.following import painter
 from workbench.commands.options import json_option, with_workspace
-from workbench.commands.output import emit_json, number, progress_bar, say, table
+from workbench.commands.output import emit_json, number, progress_bar, safe, say, table
 
 if TYPE_CHECKING:
     from engine.evaluation.intervals import Delta
@@ -98,7 +98,8 @@ def run(
 ) -> CrossvalResult:
     """Bring the base's index up to date and cross-validate."""
     from engine.encoders.registry import BASE, resolve
-    from engine.experiments.crossval import clear, crossval
+    from engine.experiments.crossval import crossval
+    from engine.experiments.store import clear
     from engine.index.build import build_index, load_matrix
     from engine.index.store import read_items
     from engine.ranking.sides import open_full_text_side
@@ -140,46 +141,42 @@ def show(result: CrossvalResult) -> None:
         f"{result.recipe['name']}, out of fold: {result.queries} queries, {result.folds} folds, "
         f"mean of {seeds} a query ({result.excluded} queries left out)"
     )
-    table(HEADERS, [_cells(row.measure, row) for row in result.table])
-    if result.strata:
-        click.echo()
-        rows = [
-            _cells(f"{PRIMARY} {name}", row)
-            for name, group in result.strata.items()
-            for row in group
-            if row.measure == PRIMARY
-        ]
-        table(HEADERS, rows)
+    rows = [(row.measure, row) for row in result.table]
+    strata = [
+        (f"{PRIMARY} {name}", row)
+        for name, group in result.strata.items()
+        for row in group
+        if row.measure == PRIMARY
+    ]
+    for other in ("base", "bm25"):
+        if any(other in row.deltas for row in result.table):
+            _table(other, rows, result.unchanged)
+            if strata:
+                click.echo()
+                _table(other, strata, result.unchanged)
+            click.echo()
 
 
-HEADERS = (
-    "measure",
-    "base",
-    "tuned",
-    "bm25",
-    "tuned - base",
-    "95 % interval",
-    "p",
-    "+/=/-",
-    "tuned - bm25",
-    "95 % interval",
-    "n",
-)
+def _table(other: str, rows: Sequence[tuple[str, Row]], unchanged: float) -> None:
+    """The tuned side against `other`, one named row a line."""
+    headers = ["measure", other, "tuned", f"tuned - {other}", "95 % interval", "p"]
+    headers += [f"+/=/- at {unchanged:g}", "n", "random"]
+    table(headers, [_cells(safe(name), other, row) for name, row in rows])
 
 
-def _cells(name: str, row: Row) -> list[str]:
-    base, bm25 = row.deltas.get("base"), row.deltas.get("bm25")
-    counts = f"{base.improved}/{base.unchanged}/{base.harmed}" if base else ""
+def _cells(name: str, other: str, row: Row) -> list[str]:
+    delta = row.deltas.get(other)
+    counts = f"{delta.improved}/{delta.unchanged}/{delta.harmed}" if delta else ""
     return [
         name,
-        *(number(row.means.get(system)) for system in ("base", "tuned", "bm25")),
-        number(base.mean if base else None, sign=True),
-        _interval(base),
-        number(base.p if base else None, 3),
+        number(row.means.get(other)),
+        number(row.means.get("tuned")),
+        number(delta.mean if delta else None, sign=True),
+        _interval(delta),
+        number(delta.p if delta else None, 3),
         counts,
-        number(bm25.mean if bm25 else None, sign=True),
-        _interval(bm25),
-        str(base.n) if base else "0",
+        str(delta.n) if delta else "0",
+        number(row.floor) if row.floor is not None else "",
     ]
 
 

@@ -18,7 +18,6 @@ from workbench.commands.output import emit_json, say
 
 if TYPE_CHECKING:
     from engine.catalog.queries import JudgedQuery
-    from engine.ranking.comparison import Comparison
     from engine.supervise import Job
 
 RECIPE = "infonce"
@@ -82,29 +81,40 @@ def shipped_files() -> Path:
 
 
 def start_jobs(workspace: Workspace) -> list[Job]:
-    """Start what is still missing: the base's index, then a tuned encoder.
+    """Start what is still missing: an index for each encoder, then a tuned encoder.
 
     A job that runs, waits, ended in an error or was cancelled is left as it is; one that died
     (the machine was switched off) is started again.
     """
     from engine import supervise
     from engine.encoders.registry import BASE, list_encoders
-    from engine.state import State
 
     jobs = supervise.find(workspace)
-    left_alone = {job.kind for job in jobs if job.state not in ("died", "done")}
-    state = State(workspace.state_path)
-    try:
-        indexed = state.active_build(BASE) is not None
-    finally:
-        state.close()
-    tuned = any(info.name != BASE for info in list_encoders(workspace))
-    started = []
-    if not indexed and "index" not in left_alone:
-        started.append(supervise.start(workspace, "index", {"encoder": BASE}))
-    if not tuned and "train" not in left_alone:
+    left_alone = [job for job in jobs if job.state not in ("died", "done")]
+    trains = [job for job in left_alone if job.kind == "train"]
+    indexing = {job.params.get("encoder", BASE) for job in left_alone if job.kind == "index"}
+    encoders = list_encoders(workspace)
+    indexed = _indexed(workspace, [info.name for info in encoders]) | indexing
+    missing = [info.name for info in encoders if info.name not in indexed]
+    if any(not job.over for job in trains):
+        # It indexes what it makes, and that may be there by now.
+        missing = [name for name in missing if name == BASE]
+    started = [supervise.start(workspace, "index", {"encoder": name}) for name in missing]
+    answering = indexed.union(missing)
+    tuned = [info.name for info in encoders if info.tuned and info.name in answering]
+    if not tuned and not trains:
         started.append(supervise.start(workspace, "train", {"recipe": RECIPE}))
     return started
+
+
+def _indexed(workspace: Workspace, names: list[str]) -> set[str]:
+    from engine.state import State
+
+    state = State(workspace.state_path)
+    try:
+        return {name for name in names if state.active_build(name) is not None}
+    finally:
+        state.close()
 
 
 def compare_headless(workspace: Workspace, as_json: bool) -> None:
@@ -117,22 +127,21 @@ def compare_headless(workspace: Workspace, as_json: bool) -> None:
         if not any(side.name == BASE and side.ready for side in comparer.sides()):
             say(summary(build(workspace)))
         results = [
-            comparer.compare(query.query, BASE, comparer.default_candidate(), SHOWN_HITS)
+            (
+                comparer.compare(query.query, BASE, comparer.default_candidate(), SHOWN_HITS),
+                search.floors(comparer, query.query),
+            )
             for query in chosen(comparer.judged_queries())
         ]
     finally:
         comparer.close()
     if as_json:
-        emit_json([result.to_json() for result in results])
+        emit_json([search.to_json(*result) for result in results])
         return
     for result in results:
-        _show(result)
+        search.show(*result)
+        click.echo()
     say("Next: rankbench demo opens the app; rankbench eval measures all queries.")
-
-
-def _show(result: Comparison) -> None:
-    search.show(result)
-    click.echo()
 
 
 def chosen(queries: list[JudgedQuery]) -> list[JudgedQuery]:

@@ -60,6 +60,7 @@ def command(
     as_json: bool,
 ) -> None:
     """Measure both sides over the judged queries; every delta with n and a 95 % interval."""
+    from engine.evaluation.cosines import side_cosines
     from engine.evaluation.evaluate import breakdown
     from engine.evaluation.query_set import evaluate_query_set
     from engine.evaluation.runs import write_runs
@@ -81,7 +82,7 @@ def command(
         if runs is not None:
             paths = write_runs(runs, result)
             say(f"Wrote {', '.join(str(path) for path in paths)}.")
-        extra = side_cosines(workspace, result) if cosines else {}
+        extra = side_cosines(workspace, result, _starting) if cosines else {}
     finally:
         comparer.close()
     if as_json:
@@ -89,7 +90,7 @@ def command(
         return
     show(result, extra)
     if by:
-        show_groups(by, groups)
+        show_groups(by, groups, result.unchanged)
     if per_query:
         show_queries(result)
 
@@ -107,22 +108,6 @@ def to_json(
         found[side] |= values
     if by is not None:
         found["by"] = {by: {value: group.to_json() for value, group in (groups or {}).items()}}
-    return found
-
-
-def side_cosines(workspace: Workspace, result: Evaluation) -> dict[str, dict[str, float | None]]:
-    """Field cosines of both sides; a side without vectors (bm25, a fusion, a run) has none."""
-    from engine.ranking.sides import parse_side
-    from workbench.commands.field_cosines import FIELDS, field_cosines
-
-    empty = {f"{field}_{what}": None for field in FIELDS for what in ("cosine", "margin")}
-    found: dict[str, dict[str, float | None]] = {}
-    for key, side in (("baseline", result.baseline), ("candidate", result.candidate)):
-        if parse_side(side.encoder).kind != "encoder":
-            found[key] = dict(empty)
-            continue
-        say(f"Comparing queries with titles and descriptions by {side.encoder} …")
-        found[key] = field_cosines(workspace, side.encoder, result.rows)
     return found
 
 
@@ -154,7 +139,21 @@ def show(result: Evaluation, cosines: Mapping[str, Mapping[str, float | None]]) 
     if result.absent:
         say(f"{result.absent:,} judgments of products that are not in the catalog left out.")
     if not result.queries:
-        say("No query is in this split; `--split all` takes every query.")
+        say(_nothing(result))
+
+
+def _nothing(result: Evaluation) -> str:
+    """Why there is no query in the means: none was selected, or all of them were left out."""
+    if result.excluded:
+        return (
+            "That is every query of this split: nothing was measured. Grade some products of this "
+            "catalog, or check that the judgments name its products."
+        )
+    return "No query is in this split; `--split all` takes every query."
+
+
+def _starting(encoder: str) -> None:
+    say(f"Comparing queries with titles and descriptions by {encoder} …")
 
 
 def _delta(delta: Delta) -> list[str]:
@@ -172,16 +171,17 @@ def _show_cosines(names: list[str], cosines: Mapping[str, Mapping[str, float | N
     table(["cosine", *names], rows)
 
 
-def show_groups(column: str, groups: Mapping[str, Group]) -> None:
+def show_groups(column: str, groups: Mapping[str, Group], unchanged: float) -> None:
     """Print the primary measure for each value of a query column."""
     rows = []
     for value, group in groups.items():
         before, after = group.baseline[PRIMARY], group.candidate[PRIMARY]
         cells = _delta(group.delta[PRIMARY])
-        rows.append([safe(value), number(before), number(after), *cells])
+        floor = number(group.floor.get(PRIMARY))
+        rows.append([safe(value), number(before), number(after), *cells, floor])
     click.echo()
     headers = [f"{PRIMARY} by {safe(column)}", "baseline", "candidate", "delta"]
-    table([*headers, "95 % interval", "p", "+/=/-", "n"], rows)
+    table([*headers, "95 % interval", "p", f"+/=/- at {unchanged:g}", "n", "random"], rows)
 
 
 def show_queries(result: Evaluation) -> None:

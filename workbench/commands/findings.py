@@ -11,8 +11,23 @@ from engine.workspace import GRADES, Settings
 from workbench.commands.output import facts, safe
 
 if TYPE_CHECKING:
+    from engine.catalog.queries import Added
     from engine.catalog.schema import CatalogReport
     from engine.formats.judgments import JudgmentFile
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What became of a judgment file in the records.
+
+    Attributes:
+        splits: split -> queries of the workspace.
+        linked_by: the rule by which new queries were linked (`engine.catalog.splits.link`), or "".
+    """
+
+    splits: Mapping[str, int]
+    added: Added
+    linked_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +41,8 @@ class JudgmentFindings:
         dropped: reason -> judgments left out.
         unknown_products: judgments whose product is not in the catalog.
         splits: split -> queries of the workspace.
+        linked_by: the rule by which new queries were linked before they got splits, or "".
+        joined: the file's query id -> the known id of the same text; renamed: -> a fresh id.
     """
 
     format: str
@@ -39,6 +56,9 @@ class JudgmentFindings:
     dropped: Mapping[str, int]
     unknown_products: int
     splits: Mapping[str, int]
+    linked_by: str
+    joined: Mapping[str, str]
+    renamed: Mapping[str, str]
     notes: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -87,7 +107,7 @@ def of_catalog(settings: Settings, root: Path, report: CatalogReport) -> Finding
 
 
 def of_judgments(
-    judged: JudgmentFile, unknown_products: int, splits: Mapping[str, int]
+    judged: JudgmentFile, unknown_products: int, imported: Imported
 ) -> JudgmentFindings:
     """The findings of a judgment file that was read."""
     counts = judged.counts
@@ -102,7 +122,10 @@ def of_judgments(
         contradictions=counts.get("contradictions", 0),
         dropped=judged.dropped,
         unknown_products=unknown_products,
-        splits=splits,
+        splits=imported.splits,
+        linked_by=imported.linked_by,
+        joined=imported.added.joined,
+        renamed=imported.added.renamed,
         notes=judged.notes,
     )
 
@@ -153,7 +176,28 @@ def _judgment_lines(found: JudgmentFindings) -> list[tuple[str, str]]:
     names = [name for name in ("train", "dev", "test", "") if name in found.splits]
     parts = [f"{name or 'none'} {found.splits[name]:,}" for name in names]
     lines.append(("splits", f"{', '.join(parts)} queries"))
+    if found.joined:
+        known = "of the file are known under another id and were added to it"
+        lines.append(("joined", f"{len(found.joined):,} queries {known}: {_ids(found.joined)}"))
+    if found.renamed:
+        other = "of the file have the id of a query with another text and got a fresh one"
+        lines.append(("renamed", f"{len(found.renamed):,} queries {other}: {_ids(found.renamed)}"))
+    if found.linked_by in _NARROWED:
+        lines.append(("linked", _NARROWED[found.linked_by]))
     return lines + [("note", safe(note)) for note in found.notes]
+
+
+# By `engine.catalog.splits`' names of the rules, which this module does not load for.
+_ALL_ONE = "judged products are shared so widely that they would link most queries into one group"
+_NARROWED = {
+    "exact products": f"{_ALL_ONE}; only shared Exact products and near-equal texts share a split",
+    "texts": f"{_ALL_ONE}; only near-equal texts share a split",
+}
+
+
+def _ids(changed: Mapping[str, str], shown: int = 3) -> str:
+    pairs = [f"{given} is {kept}" for given, kept in list(changed.items())[:shown]]
+    return safe(", ".join(pairs + ["…"] * (len(changed) > shown)))
 
 
 def _percent(part: int, whole: int) -> str:

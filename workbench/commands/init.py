@@ -62,6 +62,8 @@ def command(
         raise UsageError("init needs a directory.", "rankbench init DIR --catalog FILE")
     if queries is not None and judgments is None:
         raise UsageError("--queries goes with --judgments.", "Add --judgments FILE.")
+    from engine.formats.columns import parse_overrides
+
     plan = making.Plan(
         root=root,
         catalog=catalog,
@@ -69,7 +71,7 @@ def command(
         queries=queries,
         encoder=encoder or "",
         template=template,
-        columns=parse_pairs(column, "--column"),
+        columns=parse_overrides(column),
         scale=scale,
         gains=parse_gains(gains),
         force=force,

@@ -6,7 +6,8 @@ import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,6 +57,7 @@ class _Material:
     judged: JudgmentFile | None
     source: Path | None
     encoder: str
+    stamp: Mapping[str, object]
 
 
 def make(plan: Plan) -> findings.Findings:
@@ -64,11 +66,14 @@ def make(plan: Plan) -> findings.Findings:
     Raises:
         RankbenchError: a file cannot be read, or the directory cannot be made.
     """
+    from engine.catalog.stamp import stamp
     from engine.catalog.template import Template
     from engine.formats.judgments import read_judgments
-    from engine.formats.products import read_products
+    from engine.formats.products import product_file, read_products
 
     _check_target(plan)
+    # Before the reading: a file that changes meanwhile is then read again by `index`.
+    content = stamp(product_file(plan.catalog), {}, "") if plan.catalog.exists() else {}
     frame, columns, report = read_products(plan.catalog, dict(plan.columns))
     old = open_workspace(plan.root).settings if is_workspace(plan.root) else Settings()
     settings = replace(
@@ -84,20 +89,21 @@ def make(plan: Plan) -> findings.Findings:
     judged = None
     if plan.judgments is not None:
         judged = read_judgments(plan.judgments, queries=plan.queries, scale=plan.scale)
-    material = _Material(settings, frame, judged, plan.judgments, plan.encoder)
+    content |= {"columns": dict(settings.columns), "template": settings.template}
+    material = _Material(settings, frame, judged, plan.judgments, plan.encoder, content)
     if is_workspace(plan.root):
         # Each step takes the writer's lock by itself. The settings come last: until then the
         # workspace is the old one.
         workspace = Workspace(plan.root.resolve(), settings)
-        splits = _fill(workspace, material)
+        imported = _fill(workspace, material)
         workspace.save(settings)
     else:
-        splits = _build(plan.root, material)
+        imported = _build(plan.root, material)
     found = findings.of_catalog(settings, plan.root, report)
-    if judged is None:
+    if judged is None or imported is None:
         return found
     unknown = judged.unknown_products(frame["product_id"].to_list())
-    return replace(found, judgments=findings.of_judgments(judged, unknown, splits))
+    return replace(found, judgments=findings.of_judgments(judged, unknown, imported))
 
 
 def _absolute(encoder: str) -> str:
@@ -114,12 +120,13 @@ def add_judgments(
 
     judged = read_judgments(file, queries=queries, scale=scale)
     known = read_items(workspace, ["product_id"])["product_id"].to_list()
-    splits = read_judged(workspace, judged, file)
-    return findings.of_judgments(judged, judged.unknown_products(known), splits)
+    imported = read_judged(workspace, judged, file)
+    return findings.of_judgments(judged, judged.unknown_products(known), imported)
 
 
 def refresh_items(workspace: Workspace) -> str:
-    """Read the catalog file again where it or the settings are newer than the items.
+    """Read the catalog file again where it, its columns or the template changed by content, or
+    where the items cannot be read.
 
     Returns:
         What was done, or why not, in one line; empty where there was nothing to do.
@@ -127,34 +134,61 @@ def refresh_items(workspace: Workspace) -> str:
     Raises:
         RankbenchError: the items are missing or outdated and the file cannot be read.
     """
+    from engine.catalog.stamp import read_stamp, stamp
     from engine.catalog.template import Template
-    from engine.formats.products import read_products
-    from engine.index.store import ITEMS, write_items
+    from engine.formats.products import product_file, read_products
 
-    catalog = Path(workspace.settings.catalog)
-    versions = workspace.lance_dir / f"{ITEMS}.lance" / "_versions"
-    written = max((path.stat().st_mtime for path in versions.glob("*")), default=0.0)
-    if not catalog.exists() and written:
+    settings = workspace.settings
+    catalog = Path(settings.catalog)
+    sound = _items_are_sound(workspace)
+    # A workspace that was made without a file (`Path("")` is the current directory) has none.
+    there = bool(settings.catalog) and catalog.exists()
+    if sound and not there:
+        if not settings.catalog:
+            return ""
         return f"{catalog} is gone; indexing what was read from it before."
-    changed = (workspace.root / FILE_NAME).stat().st_mtime
-    if catalog.exists():  # ctime too: `cp -p` puts an old date on new content
-        changed = max(changed, catalog.stat().st_mtime, catalog.stat().st_ctime)
-    if written > changed:
-        return ""
-    frame, _, _ = read_products(catalog, dict(workspace.settings.columns))
-    Template(workspace.settings.template).check(frame.columns)
-    rows = write_items(workspace, frame)
+    content: dict[str, object] = {}
+    if there:
+        content = stamp(product_file(catalog), settings.columns, settings.template)
+        if sound and content == read_stamp(workspace.cache_dir):
+            return ""
+    # A workspace keeps the whole mapping, so that a column once unset stays so.
+    columns = dict(settings.columns)
+    frame, _, _ = read_products(catalog, columns, exact=bool(columns))
+    Template(settings.template).check(frame.columns)
+    rows = _write_items(workspace, frame, content)
     return f"Read {rows:,} products from {catalog}."
 
 
-def read_judged(workspace: Workspace, judged: JudgmentFile, source: Path) -> dict[str, int]:
-    """Add a judgment file to the records and give its new queries a split; split -> queries."""
+def _items_are_sound(workspace: Workspace) -> bool:
+    from engine.index.store import read_items
+
+    try:
+        return not read_items(workspace, ["product_id"]).is_empty()
+    except RankbenchError:
+        return False
+
+
+def _write_items(workspace: Workspace, frame: pl.DataFrame, content: Mapping[str, object]) -> int:
+    """Write the items; what they were read from is only kept once they are whole."""
+    from engine.catalog.stamp import keep_stamp
+    from engine.index.store import write_items
+
+    keep_stamp(workspace.cache_dir, None)
+    rows = write_items(workspace, frame)
+    keep_stamp(workspace.cache_dir, content)
+    return rows
+
+
+def read_judged(workspace: Workspace, judged: JudgmentFile, source: Path) -> findings.Imported:
+    """Add a judgment file to the records and give its new queries a split."""
     from engine.records import Records
 
     with Records(workspace.records_path) as records:
-        records.add_judgments(judged, source.resolve())
-        records.assign_missing_splits()
-        return dict(Counter(query.split for query in records.judged_queries()))
+        added = records.add_judgments(judged, source.resolve())
+        assigned = records.assign_missing_splits()
+        splits = Counter(query.split for query in records.judged_queries())
+    return findings.Imported(dict(splits), added, assigned.linked_by)
 
 
 def _check_target(plan: Plan) -> None:
@@ -176,24 +210,61 @@ def _check_target(plan: Plan) -> None:
         )
 
 
-def _fill(workspace: Workspace, material: _Material) -> dict[str, int]:
-    from engine.index.store import write_items
-
-    if material.encoder:
-        from engine.encoders import registry
-
-        registry.add(workspace, material.encoder, registry.BASE)
-    write_items(workspace, material.frame)
+def _fill(workspace: Workspace, material: _Material) -> findings.Imported | None:
+    """Items, then the encoder, then judgments: whatever is refused leaves what was before it."""
+    with _incoming_base(workspace, material.encoder) as base:
+        _write_items(workspace, material.frame, material.stamp)
+        if base is not None:
+            _replace_base(workspace, base)
     if material.judged is None or material.source is None:
-        return {}
+        return None
     return read_judged(workspace, material.judged, material.source)
+
+
+@contextmanager
+def _incoming_base(workspace: Workspace, source: str) -> Iterator[Path | None]:
+    """Load the encoder `source` into a directory out of sight; None where none is asked for."""
+    if not source:
+        yield None
+        return
+    from engine.encoders import registry
+
+    hidden = workspace.encoders_dir / ".incoming"
+    shutil.rmtree(hidden, ignore_errors=True)
+    try:
+        hidden.mkdir(parents=True)
+        yield registry.add_base(Workspace(hidden, workspace.settings), source).path
+    except OSError as error:
+        raise unwritable(workspace.encoders_dir, error) from None
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
+
+
+def _replace_base(workspace: Workspace, directory: Path) -> None:
+    """Make `directory` the base; the former one and its builds go."""
+    from engine.encoders.registry import BASE
+    from engine.state import State
+
+    base, former = workspace.encoders_dir / BASE, workspace.encoders_dir / f".{BASE}.former"
+    with workspace.writer_lock(timeout=60):
+        state = State(workspace.state_path)
+        try:
+            # First: without a build the base is merely not indexed, with a stranger's it is wrong.
+            state.forget(BASE)
+        finally:
+            state.close()
+        shutil.rmtree(former, ignore_errors=True)
+        if base.exists():
+            os.replace(base, former)
+        os.replace(directory, base)
+        shutil.rmtree(former, ignore_errors=True)
 
 
 # workspace.toml goes last: a directory is a workspace once it holds it.
 _PARTS = ("lance", "encoders", "jobs", "reports", "cache", "records.db", "state.db")
 
 
-def _build(root: Path, material: _Material) -> dict[str, int]:
+def _build(root: Path, material: _Material) -> findings.Imported | None:
     """Make the workspace in a directory beside `root` and rename it into place."""
     existed = root.is_dir()
     parent = root.resolve() if existed else root.resolve().parent
@@ -204,7 +275,7 @@ def _build(root: Path, material: _Material) -> dict[str, int]:
         raise unwritable(parent, error) from None
     try:
         beside.chmod(0o777 & ~_umask())  # mkdtemp's own mode shuts out everybody else
-        splits = _fill(create(beside, material.settings), material)
+        imported = _fill(create(beside, material.settings), material)
         if existed:
             _move_parts(beside, root)
         else:
@@ -213,7 +284,7 @@ def _build(root: Path, material: _Material) -> dict[str, int]:
         raise unwritable(root, error) from None
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-    return splits
+    return imported
 
 
 def _move_parts(beside: Path, root: Path) -> None:

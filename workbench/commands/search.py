@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,7 +15,12 @@ from workbench.commands.options import json_option, with_workspace
 from workbench.commands.output import cut, emit_json, number, safe, say, table
 
 if TYPE_CHECKING:
+    from engine.ranking.comparer import Comparer
     from engine.ranking.comparison import Comparison, Hit
+
+FLOORED = ("ndcg", "ndcg@10", "rbo_ideal")
+Floors = Mapping[str, float | None]
+"""Measure -> what a random ranking scores."""
 
 
 @click.command("search")
@@ -41,15 +47,36 @@ def command(
     comparer = Comparer(workspace)
     try:
         result = comparer.compare(text, baseline or workspace.settings.baseline, candidate or "", k)
+        floor = floors(comparer, text)
     finally:
         comparer.close()
     if as_json:
-        emit_json(result.to_json())
+        emit_json(to_json(result, floor))
         return
-    show(result)
+    show(result, floor)
 
 
-def show(result: Comparison) -> None:
+def floors(comparer: Comparer, query: str) -> Floors:
+    """What a random ranking scores for a judged query; empty for another."""
+    from engine.catalog.normalise import clean_query
+    from engine.measures.floor import search_floors
+
+    judged = comparer.find_query(clean_query(query))
+    if judged is None:
+        return {}
+    titles, settings = comparer.titles(), comparer.ws.settings
+    gains = [settings.gains[grade] for p, grade in judged.grades.items() if p in titles]
+    return search_floors(gains, len(titles), settings.rbo_p)
+
+
+def to_json(result: Comparison, floor: Floors) -> dict[str, Any]:
+    """The `search` contract, with the random floor of the measures that have one."""
+    data = result.to_json()
+    names = [name for name in result.baseline.measures if name in FLOORED]
+    return {**data, "floor": {name: floor.get(name) for name in names}}
+
+
+def show(result: Comparison, floor: Floors) -> None:
     """Print a comparison: a line about the query, the two lists, the measures."""
     notes = [f"{result.catalog_rows:,} products", f"{result.elapsed_ms:.0f} ms"]
     if result.query_id is not None:
@@ -78,12 +105,13 @@ def show(result: Comparison) -> None:
             number(result.baseline.measures.get(name)),
             number(result.candidate.measures.get(name)),
             number(result.delta.get(name), sign=True),
+            number(floor[name]) if name in floor else "",
         ]
         for name in result.baseline.measures
         if result.query_id is not None
     ]
     if measures:
-        table(["measure", *names, "delta"], measures)
+        table(["measure", *names, "delta", "random"], measures)
     else:
         say("The query is not judged: no measures.")
     click.echo(f"rbo between the sides  {number(result.rbo)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +15,36 @@ if TYPE_CHECKING:
     import polars as pl
 
     from engine.encoders.load import Encoder
-    from engine.evaluation.frame import QueryRow
+    from engine.evaluation.frame import Evaluation, QueryRow
 
 FIELDS = ("title", "description")
 GRADES = ("E", "I")
+
+Cosines = Mapping[str, float | None]
+
+
+def side_cosines(
+    ws: Workspace, evaluation: Evaluation, starting: Callable[[str], None] = lambda encoder: None
+) -> dict[str, Cosines]:
+    """`field_cosines` of both sides of an evaluation, under "baseline" and "candidate".
+
+    A side without vectors (bm25, a fusion, a run) has None for each.
+
+    Args:
+        starting: called with an encoder's name before its fields are encoded.
+    """
+    from engine.ranking.sides import parse_side
+
+    found: dict[str, Cosines] = {}
+    for key, side in (("baseline", evaluation.baseline), ("candidate", evaluation.candidate)):
+        if parse_side(side.encoder).kind == "encoder":
+            starting(side.encoder)
+            found[key] = field_cosines(ws, side.encoder, evaluation.rows)
+        else:
+            found[key] = {
+                f"{field}_{what}": None for field in FIELDS for what in ("cosine", "margin")
+            }
+    return found
 
 
 def field_cosines(
