@@ -13,7 +13,7 @@ import click
 from engine.workspace import Workspace
 from workbench.commands.following import painter
 from workbench.commands.options import json_option, with_workspace
-from workbench.commands.output import emit_json, number, progress_bar, safe, say, table
+from workbench.commands.output import emit_json, number, p_value, progress_bar, safe, say, table
 
 if TYPE_CHECKING:
     from engine.evaluation.intervals import Delta
@@ -173,7 +173,7 @@ def _cells(name: str, other: str, row: Row) -> list[str]:
         number(row.means.get("tuned")),
         number(delta.mean if delta else None, sign=True),
         _interval(delta),
-        number(delta.p if delta else None, 3),
+        p_value(delta.p if delta else None),
         counts,
         str(delta.n) if delta else "0",
         number(row.floor) if row.floor is not None else "",

@@ -10,7 +10,16 @@ import click
 
 from engine.workspace import Workspace
 from workbench.commands.options import json_option, with_workspace
-from workbench.commands.output import cut, emit_json, number, progress_bar, safe, say, table
+from workbench.commands.output import (
+    cut,
+    emit_json,
+    number,
+    p_value,
+    progress_bar,
+    safe,
+    say,
+    table,
+)
 
 if TYPE_CHECKING:
     from engine.evaluation.frame import Evaluation, Group
@@ -161,7 +170,7 @@ def _delta(delta: Delta) -> list[str]:
     if delta.low is not None and delta.high is not None:
         interval = f"{number(delta.low, sign=True)} to {number(delta.high, sign=True)}"
     counts = f"{delta.improved}/{delta.unchanged}/{delta.harmed}"
-    return [number(delta.mean, sign=True), interval, number(delta.p, 3), counts, str(delta.n)]
+    return [number(delta.mean, sign=True), interval, p_value(delta.p), counts, str(delta.n)]
 
 
 def _show_cosines(names: list[str], cosines: Mapping[str, Mapping[str, float | None]]) -> None:

@@ -57,6 +57,11 @@ def number(value: float | None, digits: int = 4, sign: bool = False) -> str:
     return f"{value:{'+' if sign else ''}.{digits}f}"
 
 
+def p_value(p: float | None) -> str:
+    """A p value to three digits; never a zero that it is not."""
+    return "<.001" if p is not None and p < 0.001 else number(p, 3)
+
+
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> None:
     """Print aligned columns; the first `left` columns to the left, the others to the right."""
     from rich.cells import cell_len
