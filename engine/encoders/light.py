@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     Weights = dict[str, torch.Tensor]
 
+# On two cores 16 short texts are quicker than 32 or 64: their activations stay in the cache.
+_BATCH = 16
+
 
 def load_light(directory: Path) -> LightEncoder | None:
     """Read `directory` if its architecture is one this module knows, else return None."""
@@ -50,19 +53,19 @@ class LightEncoder:
         self.dim = int(self.encode_queries(["probe"]).shape[1])
 
     def encode_queries(self, texts: Sequence[str]) -> np.ndarray:
-        return self._encode([self._query_prompt + text for text in texts], 32)
+        return self._encode([self._query_prompt + text for text in texts])
 
-    def encode_documents(self, texts: Sequence[str], batch_size: int = 64) -> np.ndarray:
-        return self._encode([self._document_prompt + text for text in texts], batch_size)
+    def encode_documents(self, texts: Sequence[str]) -> np.ndarray:
+        return self._encode([self._document_prompt + text for text in texts])
 
-    def _encode(self, texts: Sequence[str], batch_size: int) -> np.ndarray:
+    def _encode(self, texts: Sequence[str]) -> np.ndarray:
         import torch
 
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
         vectors: list[np.ndarray | None] = [None] * len(texts)
         with torch.inference_mode():
-            for start in range(0, len(order), batch_size):
-                rows = order[start : start + batch_size]
+            for start in range(0, len(order), _BATCH):
+                rows = order[start : start + _BATCH]
                 for row, vector in zip(rows, self._batch([texts[i] for i in rows]), strict=True):
                     vectors[row] = vector
         return np.stack(vectors) if vectors else np.zeros((0, self.dim), np.float32)

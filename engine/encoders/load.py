@@ -27,7 +27,7 @@ class Encoder(Protocol):
         """Unit vectors [n, dim] float32 of queries, with the model's query prompt if it has one."""
         ...
 
-    def encode_documents(self, texts: Sequence[str], batch_size: int = 64) -> np.ndarray:
+    def encode_documents(self, texts: Sequence[str]) -> np.ndarray:
         """Unit vectors [n, dim] float32 of documents, with the model's document prompt."""
         ...
 
@@ -38,16 +38,17 @@ class SentenceEncoder:
     def __init__(self, model: SentenceTransformer) -> None:
         self.model = model
         self.dim = int(model.get_embedding_dimension() or 0)
+        self._options: dict[str, Any] = {
+            "batch_size": 32 if model.device.type == "cpu" else 256,
+            "show_progress_bar": False,
+            "convert_to_numpy": True,
+        }
 
     def encode_queries(self, texts: Sequence[str]) -> np.ndarray:
-        return self._unit(self.model.encode_query(list(texts), **self._options(32)))
+        return self._unit(self.model.encode_query(list(texts), **self._options))
 
-    def encode_documents(self, texts: Sequence[str], batch_size: int = 64) -> np.ndarray:
-        return self._unit(self.model.encode_document(list(texts), **self._options(batch_size)))
-
-    @staticmethod
-    def _options(batch_size: int) -> dict[str, Any]:
-        return {"batch_size": batch_size, "show_progress_bar": False, "convert_to_numpy": True}
+    def encode_documents(self, texts: Sequence[str]) -> np.ndarray:
+        return self._unit(self.model.encode_document(list(texts), **self._options))
 
     def _unit(self, vectors: Any) -> np.ndarray:
         found = np.asarray(vectors, dtype=np.float32).reshape(-1, self.dim)

@@ -324,7 +324,7 @@ def _encode(encoder: Encoder, texts: Sequence[str], report: Report, stop: Should
     for start in range(0, len(order), _PART):
         check_stop(stop)
         rows = order[start : start + _PART]
-        vectors[rows] = encoder.encode_documents([texts[i] for i in rows], batch_size=64)
+        vectors[rows] = encoder.encode_documents([texts[i] for i in rows])
         done = start + len(rows)
         report({"event": "progress", "phase": "indexing", "step": done, "steps": len(texts)})
     return vectors

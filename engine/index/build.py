@@ -6,7 +6,7 @@ import hashlib
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,9 @@ from engine.workspace import Workspace, unwritable
 if TYPE_CHECKING:
     import polars as pl
     from lancedb.table import Table
+
+# Rows between two words of progress.
+_STEP = 256
 
 Progress = Callable[[int, int], None]
 
@@ -83,7 +86,13 @@ def build_index(
             build = _verified(ws, name, mark, table_name, items, dim, started)
         except OSError as error:
             raise unwritable(ws.lance_dir, error) from None
-        _activate(ws, build)
+        live = _find_active(ws, name)
+        if live is not None and _same_content(live, build):
+            # Readers hold it by its record: it stays as it is.
+            build = live
+        else:
+            _activate(ws, build)
+        _sweep(ws, build)
     return BuildReport(build, changed.height, time.perf_counter() - started)
 
 
@@ -98,11 +107,7 @@ def load_matrix(ws: Workspace, name: str) -> VectorMatrix:
 
 def active_build(ws: Workspace, name: str) -> Build:
     """The encoder's active build. Raises RankbenchError where there is none."""
-    state = State(ws.state_path)
-    try:
-        build = state.active_build(name)
-    finally:
-        state.close()
+    build = _find_active(ws, name)
     if build is None:
         resolve(ws, name)
         raise RankbenchError(
@@ -126,17 +131,25 @@ def remove_encoder(ws: Workspace, name: str) -> None:
             state.close()
 
 
+def _find_active(ws: Workspace, name: str) -> Build | None:
+    state = State(ws.state_path)
+    try:
+        return state.active_build(name)
+    finally:
+        state.close()
+
+
+def _same_content(one: Build, other: Build) -> bool:
+    return replace(one, seconds=0, created=0) == replace(other, seconds=0, created=0)
+
+
 def _target(ws: Workspace, name: str, mark: str, rebuild: bool) -> str:
     """The table to bring up to date: the active one where it still fits, else another."""
     parts = [name, mark, ws.settings.template]
     if rebuild:
         parts.append(str(time.time_ns()))
     else:
-        state = State(ws.state_path)
-        try:
-            active = state.active_build(name)
-        finally:
-            state.close()
+        active = _find_active(ws, name)
         if active and (active.fingerprint, active.template) == (mark, ws.settings.template):
             return active.table_name
     digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:8]
@@ -172,22 +185,22 @@ def _encode_changed(
     encoder: Encoder,
     progress: Progress | None,
 ) -> None:
+    import polars as pl
+
     table: Table | None = None
     done = 0
     if progress is not None:
         progress(0, changed.height)
-    for rows in changed.iter_slices(BATCH):
-        vectors = np.zeros((rows.height, encoder.dim), np.float32)
-        texts = rows["text"].to_list()
-        # Longest first within a slice: equal lengths share a batch, and padding costs nothing.
-        order = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
-        for start in range(0, len(order), 256):
-            part = order[start : start + 256]
-            vectors[part] = encoder.encode_documents([texts[i] for i in part])
-            done += len(part)
+    # Longest first: equal lengths share a batch, so padding costs nothing.
+    longest_first = changed.sort(pl.col("text").str.len_chars(), descending=True)
+    for rows in longest_first.iter_slices(BATCH):
+        parts = []
+        for part in rows.iter_slices(_STEP):
+            parts.append(encoder.encode_documents(part["text"].to_list()))
+            done += part.height
             if progress is not None:
                 progress(done, changed.height)
-        batch = _vector_rows(rows, vectors)
+        batch = _vector_rows(rows, np.concatenate(parts))
         table = table or open_or_create(connect(ws), table_name, batch, key="product_id")
         upsert(table, batch, key="product_id", delete_missing=False)
     if table is not None:
@@ -258,7 +271,10 @@ def _activate(ws: Workspace, build: Build) -> None:
         state.activate(build)
     finally:
         state.close()
-    # Also tables that a run which was killed left behind.
+
+
+def _sweep(ws: Workspace, build: Build) -> None:
+    """Drop the encoder's other tables, also those that a run which was killed left behind."""
     own = re.compile(rf"vec_{re.escape(build.encoder)}_[0-9a-f]{{8}}")
     tables = table_names(connect(ws))
     _drop(ws, [t for t in tables if own.fullmatch(t) and t != build.table_name])

@@ -60,6 +60,15 @@ def test_only_changed_rows_are_encoded_and_gone_rows_leave(tiny_workspace: Works
     assert build_index(ws).encoded == 0 and "it's new" not in load_matrix(ws, "base").rows
 
 
+def test_a_run_that_changes_nothing_leaves_the_active_build_as_it_is(
+    tiny_workspace: Workspace,
+) -> None:
+    first = build_index(tiny_workspace).build
+    assert build_index(tiny_workspace).build == first
+    assert active_build(tiny_workspace, "base") == first
+    assert build_index(tiny_workspace, rebuild=True).build != first
+
+
 def test_another_template_makes_another_build_and_drops_the_former(
     tiny_workspace: Workspace,
 ) -> None:
