@@ -41,7 +41,7 @@ def main() -> None:
     encoder = load_encoder(packaged_model_dir())
     queries = encoder.encode_queries([clean_query(query) for query in grades])
     ids = products["product_id"].to_list()
-    first: list[float] = []
+    titles: list[list[float]] = []
     for text in TEMPLATES:
         texts = products.select(Template(text).expression())
         matrix = VectorMatrix.of(ids, encoder.encode_documents(texts.to_series().to_list()))
@@ -49,15 +49,20 @@ def main() -> None:
             score(matrix, vector, wanted)
             for vector, wanted in zip(queries, grades.values(), strict=True)
         ]
-        catalog = [catalog for catalog, _ in found]
-        first = first or catalog
-        delta = paired_delta(first, catalog)
-        print(
-            f"{text:26} n {len(found)}  catalog NDCG@10 {sum(catalog) / len(found):.4f} "
-            f"({delta.mean:+.4f}, {delta.low:+.4f} to {delta.high:+.4f})  "
-            f"judged NDCG {sum(whole for _, whole in found) / len(found):.4f}",
-            flush=True,
-        )
+        columns = [list(column) for column in zip(*found, strict=True)]
+        titles = titles or columns
+        told = [
+            told_against(*pair, name)
+            for *pair, name in zip(titles, columns, ("catalog NDCG@10", "judged NDCG"), strict=True)
+        ]
+        print(f"{text:24} n {len(found)}  {'   '.join(told)}", flush=True)
+
+
+def told_against(titles: list[float], scores: list[float], name: str) -> str:
+    """A measure's mean and its difference from titles alone."""
+    delta = paired_delta(titles, scores)
+    mean = sum(scores) / len(scores)
+    return f"{name} {mean:.4f} ({delta.mean:+.4f}, {delta.low:+.4f} to {delta.high:+.4f})"
 
 
 def score(matrix: VectorMatrix, query, grades: dict[str, str]) -> tuple[float, float]:

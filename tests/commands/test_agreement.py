@@ -1,12 +1,12 @@
 """What `eval --runs` writes, scored by ir_measures, says what `eval --json` says.
 
-RANKBENCH_WORKSPACE names a further workspace, a real one, to hold to the same.
+RANKBENCH_WORKSPACE names a further workspace, a real one, to hold to the same;
+RANKBENCH_CANDIDATE its candidate side.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import ir_measures
@@ -26,22 +26,22 @@ OTHERS = {
 
 
 @pytest.fixture(params=["tiny", "real"])
-def judged_workspace(request: pytest.FixtureRequest) -> Iterator[Path]:
+def judged(request: pytest.FixtureRequest) -> tuple[Path, str]:
+    """A judged workspace and its candidate side."""
     if request.param == "tiny":
-        yield request.getfixturevalue("workspace")
-    elif "RANKBENCH_WORKSPACE" in os.environ:
-        yield Path(os.environ["RANKBENCH_WORKSPACE"])
-    else:
+        return request.getfixturevalue("workspace"), "bm25"
+    if "RANKBENCH_WORKSPACE" not in os.environ:
         pytest.skip("RANKBENCH_WORKSPACE names no workspace")
+    return Path(os.environ["RANKBENCH_WORKSPACE"]), os.environ.get("RANKBENCH_CANDIDATE", "bm25")
 
 
 @pytest.mark.parametrize("candidates", ["catalog", "judged"])
 def test_written_runs_give_the_same_scores_elsewhere(
-    candidates: str, judged_workspace: Path, tmp_path: Path, rankbench: Rankbench
+    candidates: str, judged: tuple[Path, str], tmp_path: Path, rankbench: Rankbench
 ) -> None:
-    side = os.environ.get("RANKBENCH_CANDIDATE", "bm25")
+    root, side = judged
     found = rankbench(
-        "eval", "-w", judged_workspace, "--candidate", side, "--candidates", candidates,
+        "eval", "-w", root, "--candidate", side, "--candidates", candidates,
         "--split", "all", "--runs", tmp_path, "--per-query", "--json",
     )  # fmt: skip
     assert found.code == 0, found.err
