@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -52,17 +53,21 @@ class Build:
 
 
 class State:
-    """`state.db`. One object a thread; losing the file loses nothing that `index` cannot redo."""
+    """`state.db`. One object a thread; losing the file loses nothing that `index` cannot redo.
+
+    Where the disk cannot be written, reading still works.
+    """
 
     def __init__(self, path: Path) -> None:
         try:
             self._db = sqlite3.connect(path, timeout=10, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            if self._db.execute("PRAGMA user_version").fetchone()[0] != _FORMAT:
-                # Derived: what another format held is made again by `index`, from the tables.
-                self._db.execute("DROP TABLE IF EXISTS builds")
-                self._db.execute(f"PRAGMA user_version = {_FORMAT}")
-            self._db.executescript(_SCHEMA)
+            try:
+                self._prepare()
+            except sqlite3.OperationalError:
+                if not _is_read_only(path):
+                    raise
+                self._db.close()
+                self._db = _open_read_only(path)
         except sqlite3.OperationalError as error:
             raise unwritable(path.parent, OSError(str(error))) from None
         except sqlite3.DatabaseError as error:
@@ -70,6 +75,14 @@ class State:
                 f"{path} is damaged: {error}.",
                 "Delete it and run `rankbench index`; it is rebuilt from the other files.",
             ) from None
+
+    def _prepare(self) -> None:
+        self._db.execute("PRAGMA journal_mode=WAL")
+        if self._db.execute("PRAGMA user_version").fetchone()[0] != _FORMAT:
+            # Derived: what another format held is made again by `index`, from the tables.
+            self._db.execute("DROP TABLE IF EXISTS builds")
+            self._db.execute(f"PRAGMA user_version = {_FORMAT}")
+        self._db.executescript(_SCHEMA)
 
     def active_build(self, encoder: str) -> Build | None:
         """The build that answers for `encoder`, or None where it was never indexed."""
@@ -122,3 +135,22 @@ class State:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise
+
+
+def _is_read_only(path: Path) -> bool:
+    """Whether the file cannot be written and holds all that was ever said: nothing in its log."""
+    log = path.with_name(f"{path.name}-wal")
+    if not path.is_file() or (log.exists() and log.stat().st_size):
+        return False
+    return not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
+
+
+def _open_read_only(path: Path) -> sqlite3.Connection:
+    """WAL needs a writable directory even for reading; as an immutable file it does not."""
+    database = sqlite3.connect(
+        f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None
+    )
+    if database.execute("PRAGMA user_version").fetchone()[0] != _FORMAT:
+        database.close()
+        raise sqlite3.OperationalError("it has another format and must be made again")
+    return database

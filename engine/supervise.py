@@ -252,12 +252,18 @@ def start_time(pid: int) -> str:
             return f"{fields[19]}@{_boot_id()}"
         except (OSError, IndexError):
             return ""
+    return _start_by_ps(pid)
+
+
+def _start_by_ps(pid: int) -> str:
+    """The same as `ps` tells it, in words that no person's language or time zone changes."""
     try:
         answer = subprocess.run(
             ["ps", "-o", "state=,lstart=", "-p", str(pid)],
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
+            env={**os.environ, "LC_ALL": "C", "TZ": "UTC0"},
             timeout=10,
             check=False,
         ).stdout.strip()

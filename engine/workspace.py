@@ -13,6 +13,15 @@ from engine.errors import RankbenchError
 
 FILE_NAME = "workspace.toml"
 VERSION = 1
+# What stands at the top of a new file, for the person who opens it in an editor.
+_HEADER = (
+    "Settings of a Rankbench workspace. Edit them by hand; comments stay.",
+    "catalog, columns, template: then run `rankbench index`, which reads the catalog again, and",
+    "  `rankbench index --encoder NAME` for every further encoder.",
+    "gains, rbo_p, unchanged, baseline, candidate, theme, name: hold from the next command on.",
+    "encoder, version: leave them. `rankbench init DIR --catalog FILE --force --encoder ID`",
+    "  brings another base encoder.",
+)
 GRADES = ("E", "S", "C", "I")
 DEFAULT_GAINS: Mapping[str, float] = {"E": 1.0, "S": 0.1, "C": 0.01, "I": 0.0}
 
@@ -216,7 +225,9 @@ def _write_settings(path: Path, settings: Settings) -> None:
     document = tomlkit.parse(path.read_text(encoding="utf-8")) if path.is_file() else None
     if document is None:
         document = tomlkit.document()
-        document.add(tomlkit.comment("Rankbench workspace settings; `rankbench --help` says more."))
+        for line in _HEADER:
+            document.add(tomlkit.comment(line))
+        document.add(tomlkit.nl())
     for item in fields(Settings):
         value = getattr(settings, item.name)
         plain = dict(value) if isinstance(value, Mapping) else value

@@ -12,7 +12,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 # Textual gathers repaints into frames. At its 60 a second a key waits 8 ms on average for its
 # frame; at 120 it waits 4. Read once, when Textual is imported.
@@ -25,25 +26,31 @@ from engine.catalog.queries import JudgedQuery
 from engine.ranking.comparison import Comparison
 from engine.workspace import Settings, Workspace, open_workspace
 from workbench import messages, saved, themes
+from workbench.cancelling import CancelJob, cancel_beside, canceller_of
 from workbench.messages import EvaluationKey, PaintRecord, Request, Trouble
 from workbench.palette import QueryCommands, WorkbenchCommands
 from workbench.screens.compare import CompareScreen
-from workbench.searching import LOADING, ComparerLike, SearchThread, SideLike
-from workbench.status import job_news, status_groups
+from workbench.searching import ComparerLike, SearchThread, SideLike, opener_of
+from workbench.sides import Sides
+from workbench.status import LIVE, job_name, job_news, status_groups
 from workbench.text import printable
 from workbench.watching import FindJobs, JobWatcher, jobs_of
 
 if TYPE_CHECKING:
+    from workbench.screens.product import ProductScreen
     from workbench.screens.queries import QueriesScreen
 
+ScreenT = TypeVar("ScreenT")
 _SETTLED_S = 1.5
-_EXAMPLES = 8
+_ERROR_S = 10.0
 
 
 class RankbenchApp(App[None]):
     """Two rankings side by side, live."""
 
     TITLE = "rankbench"
+    CSS_PATH = Path(__file__).with_name("app.tcss")
+    NOTIFICATION_TIMEOUT = 4.0
     MODES: ClassVar[dict[str, Any]] = {"compare": "compare"}
     DEFAULT_MODE = "compare"
     COMMANDS: ClassVar[set[Any]] = {WorkbenchCommands, QueryCommands}
@@ -61,6 +68,7 @@ class RankbenchApp(App[None]):
         comparer_factory: Callable[[], ComparerLike] | None = None,
         *,
         find_jobs: FindJobs | None = None,
+        cancel_job: CancelJob | None = None,
     ) -> None:
         super().__init__()
         for theme in themes.THEMES:
@@ -68,21 +76,19 @@ class RankbenchApp(App[None]):
         self.workspace = workspace
         self.settings = workspace.settings
         self.judged: tuple[JudgedQuery, ...] = ()
-        self.sides: tuple[SideLike, ...] = ()
         self.jobs: tuple[messages.JobView, ...] = ()
         self.trouble: Trouble | None = None
         self.paint_log: deque[PaintRecord] = deque(maxlen=10_000)
         self.evaluations: dict[EvaluationKey, Mapping[str, Any]] = {}
         self._jobs_known = False
         self._opened = False
-        self._failed: dict[str, Trouble] = {}
-        self._asked_to_load: set[str] = set()
+        self._sides = Sides()
+        self._cancel = cancel_job or canceller_of(workspace)
         self._number = 0
         self._query = ""
         self._answering: tuple[str, str] = ("", "")
         self._pending: tuple[int, PaintRecord] | None = None
-        factory = comparer_factory or default_factory(workspace)
-        self.searcher = SearchThread(factory, self.post_message)
+        self.searcher = SearchThread(comparer_factory or opener_of(workspace), self.post_message)
         self.watcher = JobWatcher(find_jobs or jobs_of(workspace), self.post_message)
         # Before the loop runs: a small file, so that the first paint is not an empty page.
         self.compare = CompareScreen(saved.load(workspace.cache_dir))
@@ -115,24 +121,19 @@ class RankbenchApp(App[None]):
 
     @property
     def wanted(self) -> tuple[str, str]:
-        """The sides the person chose; an empty choice on the right is the newest tuned encoder."""
-        return self.settings.baseline or "base", self.settings.candidate or self._newest_tuned()
+        """The sides the person chose, left and right."""
+        return self._sides.wanted(self.settings)
 
-    def _newest_tuned(self) -> str:
-        tuned = [
-            side
-            for side in self.sides
-            if side.tuned and side.name not in self._failed and (side.ready or side.why == LOADING)
-        ]
-        return tuned[-1].name if tuned else "bm25"
+    @property
+    def sides(self) -> tuple[SideLike, ...]:
+        """Every side that can be chosen."""
+        return self._sides.known
 
-    def _standing(self, name: str) -> str:
-        """The side that answers for `name` now: itself, or bm25 until it is ready."""
-        for side in self.sides:
-            if side.name == name:
-                return name if side.ready else "bm25"
-        # A side nobody lists (a run file, a hybrid): the comparer knows whether it exists.
-        return name if self.sides else "bm25"
+    @property
+    def standing(self) -> tuple[str, str]:
+        """The two sides that answer now."""
+        left, right = self.wanted
+        return self._sides.standing(left), self._sides.standing(right)
 
     def search(self, query: str, pressed: float) -> None:
         """Ask for `query` on both sides; the newest request wins."""
@@ -142,26 +143,19 @@ class RankbenchApp(App[None]):
             self.searcher.forget()
             self.compare.show_empty(self._number)
             return
-        self._answering = tuple(self._standing(name) for name in self.wanted)  # type: ignore[assignment]
+        self._answering = self.standing
         self.searcher.submit(Request(self._number, query, *self._answering, pressed))
 
     def search_again(self) -> None:
         """Ask for the query on the screen once more, because the sides changed."""
         query = self.compare.query_line.value
-        if self.compare.is_saved and self._waiting_for_sides():
+        if self.compare.is_saved and self._sides.are_awaited(self.wanted):
             # What was saved tells more than bm25 standing in for both.
             return
         if query.strip():
             self.search(query, time.monotonic())
         else:
             self.compare.show_empty(self._number)
-
-    def _waiting_for_sides(self) -> bool:
-        known = {side.name: side for side in self.sides}
-        loading = [known[name] for name in self.wanted if name in known]
-        return not self.sides or any(
-            side.why == LOADING and side.name not in self._failed for side in loading
-        )
 
     def on_answered(self, message: messages.Answered) -> None:
         request = message.request
@@ -171,6 +165,8 @@ class RankbenchApp(App[None]):
             self.compare.show_trouble(message.trouble or Trouble("No answer."), request.number)
             return
         self.compare.show(message.comparison, request.number)
+        if product := self._product_screen():
+            product.renew(message.comparison)
         self._pending = (
             request.number,
             PaintRecord(request.query, request.pressed, 0.0, message.comparison.elapsed_ms),
@@ -190,11 +186,13 @@ class RankbenchApp(App[None]):
         if comparison is not None and not self.compare.is_saved:
             directory = self.workspace.cache_dir
             self.searcher.ask(lambda _: saved.store(directory, comparison))
+            # The person has paused: time to see what another process has indexed meanwhile.
+            self.searcher.refresh_sides()
 
     # What the threads say
 
     def on_opened(self, message: messages.Opened) -> None:
-        self._opened = True
+        self._opened, self.trouble = True, None
         self.judged = message.judged
         self.compare.query_line.complete_from(query.query for query in self.judged)
         self.search_again()
@@ -203,29 +201,41 @@ class RankbenchApp(App[None]):
     def on_opening_failed(self, message: messages.OpeningFailed) -> None:
         self.trouble = message.trouble
         self._number += 1
-        self.compare.show_trouble(message.trouble, self._number)
+        todo = f"{message.trouble.todo} The next key tries again.".strip()
+        self.compare.show_trouble(replace(message.trouble, todo=todo), self._number)
+        self.update_status()
+
+    def open_again(self) -> None:
+        """After a failed opening: what it lacked may be there now."""
+        self.trouble = None
+        self.searcher.retry()
         self.update_status()
 
     def on_sides_known(self, message: messages.SidesKnown) -> None:
-        self.sides = message.sides
+        self._sides.known = message.sides
         self._load_wanted()
-        if tuple(self._standing(name) for name in self.wanted) != self._answering:
+        if self.standing != self._answering:
             self.search_again()
             self._evaluate_again()
         self.update_status()
 
+    def on_side_loaded(self, message: messages.SideLoaded) -> None:
+        self._sides.loaded(message.name)
+        if message.name in self._answering:
+            # It answered from an index that has been replaced; now it answers from the new one.
+            self.evaluations.clear()
+            self.search_again()
+            if queries := self._queries_screen():
+                queries.evaluate()
+
     def on_side_failed(self, message: messages.SideFailed) -> None:
-        self._failed[message.name] = message.trouble
+        self._sides.fail(message.name, message.trouble)
         self.search_again()
         self.update_status()
 
     def _load_wanted(self) -> None:
-        known = {side.name: side for side in self.sides}
-        for name in self.wanted:
-            side = known.get(name)
-            if side and side.why == LOADING and name not in self._asked_to_load:
-                self._asked_to_load.add(name)
-                self.searcher.load(name)
+        for name in self._sides.to_load(self.wanted):
+            self.searcher.load(name)
 
     def on_jobs_changed(self, message: messages.JobsChanged) -> None:
         before = {job.id: job.state for job in self.jobs}
@@ -234,44 +244,43 @@ class RankbenchApp(App[None]):
             if before.get(job.id) != job.state and (news := job_news(job)):
                 text, severity = news
                 self.say(text, severity)
-                self._failed.clear()
-                self._asked_to_load.clear()
+                self._sides.forget_all()
                 self.evaluations.clear()
                 self.searcher.refresh_sides(reread=True)
         self._jobs_known = True
         self.update_status()
 
-    def on_save_failed(self, message: messages.SaveFailed) -> None:
+    def on_task_failed(self, message: messages.TaskFailed) -> None:
         self.say(f"{message.trouble.what} {message.trouble.todo}", "warning")
 
     def on_product_known(self, message: messages.ProductKnown) -> None:
-        from workbench.screens.product import ProductScreen
-
-        if isinstance(self.screen, ProductScreen):
-            self.screen.show(message)
+        if product := self._product_screen():
+            product.show(message)
 
     def update_status(self) -> None:
         groups = status_groups(
             self.settings,
             opened=self._opened,
+            trouble=self.trouble,
             judged=len(self.judged),
             sides=self.sides,
             wanted=self.wanted,
-            failed=self._failed,
+            failed=self._sides.failed,
             jobs=self.jobs,
         )
         self.compare.show_status(groups)
 
     def say(self, text: str, severity: Any = "information") -> None:
         """A short notice; product text may be in it, so it is never read as markup."""
-        self.notify(printable(text), severity=severity, markup=False)
+        timeout = _ERROR_S if severity == "error" else None
+        self.notify(printable(text), severity=severity, markup=False, timeout=timeout)
 
     # Evaluating
 
     @property
     def evaluation_key(self) -> EvaluationKey:
         """The two sides that answer now."""
-        return EvaluationKey(*(self._standing(name) for name in self.wanted))
+        return EvaluationKey(*self.standing)
 
     def evaluate(self, key: EvaluationKey) -> None:
         self.searcher.evaluate(key)
@@ -293,7 +302,16 @@ class RankbenchApp(App[None]):
     def _queries_screen(self) -> QueriesScreen | None:
         from workbench.screens.queries import QueriesScreen
 
-        return next((s for s in self.screen_stack if isinstance(s, QueriesScreen)), None)
+        return self._open_screen(QueriesScreen)
+
+    def _product_screen(self) -> ProductScreen | None:
+        from workbench.screens.product import ProductScreen
+
+        return self._open_screen(ProductScreen)
+
+    def _open_screen(self, kind: type[ScreenT]) -> ScreenT | None:
+        # Help or the palette may lie over it.
+        return next((s for s in self.screen_stack if isinstance(s, kind)), None)
 
     def _evaluate_again(self) -> None:
         queries = self._queries_screen()
@@ -303,20 +321,23 @@ class RankbenchApp(App[None]):
     # Actions
 
     @property
-    def examples(self) -> list[str]:
-        """A few judged queries for a person who does not know the catalog."""
-        step = max(1, len(self.judged) // _EXAMPLES)
-        return [printable(query.query) for query in self.judged[::step][:_EXAMPLES]]
+    def live_jobs(self) -> list[messages.JobView]:
+        """Jobs that can still be cancelled, oldest first."""
+        return [job for job in self.jobs if job.state in LIVE]
 
     def choose_side(self, place: str, name: str) -> None:
         """Put the side `name` on the left (`baseline`) or the right (`candidate`) and keep it."""
         self._change(**{place: name})
-        self._failed.pop(name, None)
-        self._asked_to_load.discard(name)
+        self._sides.forget(name)
         self._load_wanted()
         self.search_again()
         self._evaluate_again()
         self.update_status()
+
+    def cancel_job(self, job: messages.JobView) -> None:
+        """Ask the job to stop, and end it if it does not."""
+        cancel_beside(self._cancel, job.id, self.post_message)
+        self.say(f"{job_name(job).capitalize()} stops at its next step.")
 
     def _theme_chosen(self, name: str) -> None:
         if name != self.settings.theme:
@@ -374,14 +395,3 @@ class RankbenchApp(App[None]):
             self.pop_screen()
         if query is not None:
             self.compare.put_query(query)
-
-
-def default_factory(workspace: Workspace) -> Callable[[], ComparerLike]:
-    """Open the engine's comparer; called, and so imported, on the search thread."""
-
-    def factory() -> ComparerLike:
-        from workbench.live import LiveComparer
-
-        return LiveComparer(workspace)
-
-    return factory

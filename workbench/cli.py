@@ -16,6 +16,7 @@ import click
 
 from engine import __version__
 from engine.errors import RankbenchError
+from workbench.commands.hints import Place, copyable
 from workbench.commands.options import workspace_option
 
 # Command -> the module it lives in (under workbench.commands) and its line in `--help`, so that
@@ -76,12 +77,15 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 
 def _run(arguments: list[str] | None) -> int:
+    place = Place()
     try:
-        result: Any = cli.main(args=arguments, prog_name="rankbench", standalone_mode=False)
+        result: Any = cli.main(
+            args=arguments, prog_name="rankbench", standalone_mode=False, obj=place
+        )
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except RankbenchError as error:
-        _complain(error.what, error.todo)
+        _complain(copyable(error.what, place), copyable(error.todo, place))
         return error.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)

@@ -1,11 +1,13 @@
 """The engine's comparer as the app wants it: sides are loaded beside the search thread.
 
 Importing torch and reading an encoder takes seconds. `prepare` does that on the loading thread and
-hands the open side over; until then bm25 answers on the search thread.
+hands the open side over; until then bm25 answers on the search thread. A side whose index was
+replaced goes on answering from the vectors it holds until the new ones are loaded.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -13,7 +15,7 @@ from engine.evaluation.frame import Evaluation
 from engine.evaluation.query_set import evaluate_query_set
 from engine.index.build import active_build
 from engine.ranking.comparer import Comparer, SideStatus
-from engine.ranking.sides import EncoderSide, open_encoder_side, parse_side
+from engine.ranking.sides import EncoderSide, Side, open_encoder_side, parse_side
 from engine.workspace import Workspace
 from workbench.searching import LOADING
 
@@ -24,25 +26,27 @@ class LiveComparer(Comparer):
     """A comparer whose encoders are ready only once they are in memory."""
 
     def __init__(self, ws: Workspace) -> None:
-        super().__init__(ws, self._loaded_or_open)
+        super().__init__(ws, self._held_or_open)
         self._loaded: dict[str, EncoderSide] = {}
+        self._arrived: deque[str] = deque()
 
     def prepare(self, name: str) -> None:
         """Load the encoder behind `name`. For the loading thread: touches no shared connection."""
         encoder = parse_side(name).argument
+        if self._is_current(encoder):
+            return
         side = open_encoder_side(self.ws, encoder)
         side.rank("warm up", depth=10)
         self._loaded[encoder] = side
+        self._arrived.append(encoder)
 
     def sides(self) -> list[SideStatus]:
-        return [
-            replace(side, ready=False, why=LOADING)
-            if side.ready
-            and side.kind in ("encoder", "hybrid")
-            and not self._is_loaded(parse_side(side.name).argument)
-            else side
-            for side in super().sides()
-        ]
+        return [self._as_loaded(side) for side in super().sides()]
+
+    def side(self, name: str) -> Side:
+        while self._arrived:
+            self._close_sides_of(self._arrived.popleft())
+        return super().side(name)
 
     def evaluate(
         self,
@@ -60,9 +64,23 @@ class LiveComparer(Comparer):
             self, baseline, candidate, candidates, split, resamples=_RESAMPLES, progress=progress
         )
 
-    def _loaded_or_open(self, ws: Workspace, name: str) -> EncoderSide:
-        return self._loaded[name] if self._is_loaded(name) else open_encoder_side(ws, name)
+    def _as_loaded(self, side: SideStatus) -> SideStatus:
+        """Ready once it is in memory; `LOADING` as long as what is in memory is not the newest."""
+        if not side.ready or side.kind not in ("encoder", "hybrid"):
+            return side
+        encoder = parse_side(side.name).argument
+        why = "" if self._is_current(encoder) else LOADING
+        return replace(side, ready=encoder in self._loaded, why=why)
 
-    def _is_loaded(self, name: str) -> bool:
+    def _held_or_open(self, ws: Workspace, name: str) -> EncoderSide:
+        active_build(ws, name)  # an encoder that was removed must not go on answering
+        return self._loaded.get(name) or open_encoder_side(ws, name)
+
+    def _close_sides_of(self, encoder: str) -> None:
+        # By now they carry the mark of the newest build and would never be opened anew.
+        for name in [name for name in self._open if parse_side(name).argument == encoder]:
+            del self._open[name]
+
+    def _is_current(self, name: str) -> bool:
         """Whether the side in memory is of the build that is active now."""
         return name in self._loaded and self._loaded[name].index == active_build(self.ws, name)

@@ -79,6 +79,14 @@ class SidesKnown(Message):
         self.sides = tuple(sides)
 
 
+class SideLoaded(Message):
+    """Loading a side has ended well; `SidesKnown` follows."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+
 class SideFailed(Message):
     """Loading a side ended in trouble."""
 
@@ -108,8 +116,8 @@ class ProductKnown(Message):
         self.trouble = trouble
 
 
-class SaveFailed(Message):
-    """A setting could not be written."""
+class TaskFailed(Message):
+    """Something beside the searches could not be done: a setting written, a job cancelled."""
 
     def __init__(self, trouble: Trouble) -> None:
         super().__init__()

@@ -11,6 +11,7 @@ from textual.content import Content
 from textual.markup import escape
 
 from workbench import themes
+from workbench.status import job_line, readiness
 from workbench.text import printable
 
 if TYPE_CHECKING:
@@ -41,10 +42,9 @@ class WorkbenchCommands(Provider):
         yield "Pick the right side", "The candidate (F4)", partial(app.action_pick, "candidate")
         for place, label in (("baseline", "Left"), ("candidate", "Right")):
             for side in app.sides:
-                state = "ready" if side.ready else side.why or "not ready"
                 yield (
                     f"{label} side: {printable(side.name)}",
-                    printable(f"{side.kind}, {state}"),
+                    printable(f"{side.kind}, {readiness(side)}"),
                     partial(app.choose_side, place, side.name),
                 )
         yield (
@@ -55,6 +55,12 @@ class WorkbenchCommands(Provider):
         ours = [theme.name for theme in themes.THEMES]
         for name in [*ours, *sorted(set(app.available_themes) - set(ours))]:
             yield f"Theme: {name}", "Kept in the workspace", partial(setattr, app, "theme", name)
+        for job in app.live_jobs:
+            state = "running" if job.state == "running" else "waiting"
+            name = f"Cancel the {state} job"
+            yield name, printable(job_line(job)), partial(app.cancel_job, job)
+        if app.trouble is not None:
+            yield "Open the catalog again", "It did not open", app.open_again
         yield "Quit", "Jobs go on (F10)", app.action_quit
 
     def of_screen(self) -> Iterator[Command]:
@@ -74,6 +80,11 @@ class WorkbenchCommands(Provider):
             yield "Filter: unseen, seen, all", "u", screen.action_seen
             yield "Filter: next split", "f", screen.action_split
             yield "Filter: next stratum", "t", screen.action_stratum
+            yield (
+                "Filter: by words",
+                "Every word typed, anywhere in the query (/)",
+                screen.action_find,
+            )
             yield "Open the query", "The row under the cursor (Enter)", screen.action_open
 
     async def discover(self) -> Hits:

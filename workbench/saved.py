@@ -79,6 +79,7 @@ def _side(data: dict[str, Any]) -> SideResult:
             for hit in data["hits"]
         ),
         measures={name: _number(data.get(name)) for name in SEARCH_MEASURES},
+        unanswered=bool(data.get("unanswered")),
     )
 
 

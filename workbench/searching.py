@@ -18,6 +18,7 @@ from textual.message import Message
 
 from engine.catalog.queries import JudgedQuery
 from engine.errors import RankbenchError
+from engine.workspace import Workspace
 from workbench import messages
 from workbench.messages import EvaluationKey, Request, Trouble
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 # More rows than the tallest terminal shows, so that a list scrolls without another search.
 ROWS = 50
 LOADING = "loading"
-"""`why` of a side that is indexed and only has to be loaded."""
+"""`why` of a side whose index is not in memory yet: it only has to be loaded."""
 
 
 class SideLike(Protocol):
@@ -49,7 +50,7 @@ class ComparerLike(Protocol):
     """What the app asks of `engine.ranking.comparer.Comparer`.
 
     `prepare` loads a side whose `why` is `LOADING`, on the loading thread, beside the others, which
-    all run on the search thread.
+    all run on the search thread. Such a side may be ready: it answers from an index since replaced.
     """
 
     def compare(self, query: str, baseline: str, candidate: str, k: int = 20) -> Comparison: ...
@@ -89,6 +90,7 @@ class SearchThread:
         self._tasks: deque[Task] = deque()
         self._to_load: deque[str] = deque()
         self._evaluation: EvaluationKey | None = None
+        self._retrying = False
         self._stopping = False
         self._comparer: ComparerLike | None = None
         # Daemons: leaving the app must not wait for an import or a long evaluation.
@@ -101,9 +103,18 @@ class SearchThread:
         self._thread.start()
 
     def submit(self, request: Request) -> None:
-        """Ask for a search; a request still waiting is forgotten."""
+        """Ask for a search; a request still waiting is forgotten.
+
+        After a failed opening it also opens again.
+        """
         with self._condition:
             self._waiting = request
+            self._condition.notify_all()
+
+    def retry(self) -> None:
+        """Open again after a failed opening."""
+        with self._condition:
+            self._retrying = True
             self._condition.notify_all()
 
     def forget(self) -> None:
@@ -118,7 +129,10 @@ class SearchThread:
             self._condition.notify_all()
 
     def load(self, name: str) -> None:
-        """Load the side `name` beside the searches; `SidesKnown` or `SideFailed` follows."""
+        """Load the side `name` beside the searches.
+
+        `SideLoaded` or `SideFailed` follows, then `SidesKnown`.
+        """
         with self._condition:
             if name not in self._to_load:
                 self._to_load.append(name)
@@ -153,15 +167,9 @@ class SearchThread:
             self._thread.join(wait)
 
     def _run(self) -> None:
-        try:
-            self._comparer = self._factory()
-            judged = self._comparer.judged_queries()
-            sides = self._comparer.sides()
-        except Exception as error:
-            self._post(messages.OpeningFailed(trouble_of(error)))
-            return
-        self._post(messages.Opened(judged))
-        self._post(messages.SidesKnown(sides))
+        while not self._open():
+            if not self._may_retry():
+                return
         self._loader.start()
         while True:
             with self._condition:
@@ -174,7 +182,30 @@ class SearchThread:
                 self._search_waiting()
             else:
                 self._run_task(task)
-        self._comparer.close()
+        if self._comparer is not None:
+            self._comparer.close()
+
+    def _open(self) -> bool:
+        try:
+            comparer = self._factory()
+            judged = comparer.judged_queries()
+            sides = comparer.sides()
+        except Exception as error:
+            self._post(messages.OpeningFailed(trouble_of(error)))
+            return False
+        self._comparer = comparer
+        self._post(messages.Opened(judged))
+        self._post(messages.SidesKnown(sides))
+        return True
+
+    def _may_retry(self) -> bool:
+        """Wait until somebody wants an answer after all; False where the app is leaving."""
+        with self._condition:
+            # What was asked before has its answer: the opening failed.
+            self._waiting, self._retrying = None, False
+            while not (self._waiting or self._retrying or self._stopping):
+                self._condition.wait()
+            return not self._stopping
 
     def _search_waiting(self) -> None:
         with self._condition:
@@ -198,7 +229,7 @@ class SearchThread:
         except Abandoned:
             return
         except Exception as error:
-            message = messages.SaveFailed(trouble_of(error))
+            message = messages.TaskFailed(trouble_of(error))
         if message is not None:
             self._post(message)
 
@@ -233,13 +264,33 @@ class SearchThread:
                 if self._stopping or self._comparer is None:
                     return
                 name = self._to_load[0]
+            news: Message = messages.SideLoaded(name)
             try:
                 self._comparer.prepare(name)
             except Exception as error:
-                self._post(messages.SideFailed(name, trouble_of(error)))
+                news = messages.SideFailed(name, trouble_of(error))
             with self._condition:
                 self._to_load.remove(name)
-            self.refresh_sides()
+            self._tell_of_load(news)
+
+    def _tell_of_load(self, news: Message) -> None:
+        # On the search thread: sides it looked up before this are then posted before this.
+        def tell(comparer: ComparerLike) -> Message:
+            self._post(news)
+            return messages.SidesKnown(comparer.sides())
+
+        self.ask(tell)
+
+
+def opener_of(workspace: Workspace) -> Callable[[], ComparerLike]:
+    """Open the engine's comparer; called, and so imported, on the search thread."""
+
+    def opened() -> ComparerLike:
+        from workbench.live import LiveComparer
+
+        return LiveComparer(workspace)
+
+    return opened
 
 
 def trouble_of(error: Exception) -> Trouble:

@@ -10,6 +10,8 @@ from workbench.searching import LOADING, SideLike
 from workbench.text import count, duration, measure, printable
 from workbench.widgets.painted import Piece
 
+LIVE = ("running", "queued")
+
 Groups = list[tuple[Piece, ...]]
 
 
@@ -17,6 +19,7 @@ def status_groups(
     settings: Settings,
     *,
     opened: bool,
+    trouble: Trouble | None,
     judged: int,
     sides: Sequence[SideLike],
     wanted: tuple[str, str],
@@ -26,7 +29,7 @@ def status_groups(
     """The groups of the status line, the most pressing first."""
     groups: Groups = []
     for job in reversed(jobs):
-        if job.state in ("running", "queued"):
+        if job.state in LIVE:
             groups.append((("key", printable(job_line(job))),))
     known = {side.name: side for side in sides}
     for name in dict.fromkeys(wanted):
@@ -37,9 +40,13 @@ def status_groups(
         elif side is not None and not side.ready:
             why = f"{name} {side.why or LOADING}, bm25 answers"
             groups.append((("warn", printable(why)),))
+        elif side is not None and side.why == LOADING:
+            groups.append((("faint", printable(f"{name}: loading its new index")),))
         elif side is None and sides and name == "base":
             groups.append((("warn", "base is not indexed: `rankbench index`"),))
-    if not opened:
+    if trouble is not None:
+        groups.append((("warn", "the catalog did not open: any key tries again"),))
+    elif not opened:
         groups.append((("faint", "opening the catalog"),))
     name = printable(settings.name)
     if name:
@@ -50,10 +57,22 @@ def status_groups(
     return groups
 
 
+def readiness(side: SideLike) -> str:
+    """Whether the side answers; if not, why."""
+    if side.ready:
+        return "ready" if side.why != LOADING else "ready, loading its new index"
+    return side.why or "not ready"
+
+
+def job_name(job: JobView) -> str:
+    """`training infonce-01`."""
+    doing = {"train": "training", "index": "indexing"}.get(job.kind, job.kind)
+    return f"{doing} {job.encoder or job.id}".strip()
+
+
 def job_line(job: JobView) -> str:
     """`training infonce-01: step 120/400 · loss .83 · 2 min left`."""
-    doing = {"train": "training", "index": "indexing"}.get(job.kind, job.kind)
-    head = f"{doing} {job.encoder or job.id}".strip()
+    head = job_name(job)
     if job.state == "queued":
         return f"{head}: waiting"
     parts = []

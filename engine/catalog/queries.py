@@ -16,6 +16,8 @@ class JudgedQuery:
         split: "train", "dev", "test", or "" while unassigned.
         grades: product id -> "E", "S", "C" or "I".
         columns: further columns of the query file (stratum, weight, ...), as text.
+        imported: whether a judgment file holds it; otherwise only verdicts know it, and it is in
+            no evaluation.
     """
 
     query_id: str
@@ -23,6 +25,7 @@ class JudgedQuery:
     split: str = ""
     grades: Mapping[str, str] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
+    imported: bool = True
 
     def positives(self) -> list[str]:
         """The ids of the Exact products, in the judgments' order."""

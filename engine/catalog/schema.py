@@ -37,6 +37,7 @@ class CatalogReport:
         duplicates: rows left out because an earlier one has their product id.
         missing: canonical column -> kept rows without a value in it.
         no_id: rows left out because they have no product id.
+        further: the file's column -> the catalog's, for those that are mapped to nothing.
         notes: one sentence each on what was decided for the person.
     """
 
@@ -45,6 +46,7 @@ class CatalogReport:
     duplicates: int = 0
     missing: Mapping[str, int] = field(default_factory=dict)
     no_id: int = 0
+    further: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
@@ -87,8 +89,9 @@ def canonicalise(
     with_id = table.filter(pl.col("product_id").is_not_null())
     kept = with_id.unique("product_id", keep="first", maintain_order=True)
     if kept.is_empty():
+        source = columns.get("product_id", "")
         raise RankbenchError(
-            "The catalog holds no product: no row has a product id.",
+            f"The catalog holds no product: no row has a product id in the column {source!r}.",
             "Name the id column with `--column product_id=NAME`.",
         )
     first = [name for name in CANONICAL if name in kept.columns]
@@ -99,6 +102,7 @@ def canonicalise(
         duplicates=with_id.height - kept.height,
         missing=missing,
         no_id=frame.height - with_id.height,
+        further=names,
         notes=tuple(notes),
     )
     rest = [name for name in kept.columns if name not in CANONICAL]

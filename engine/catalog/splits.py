@@ -107,7 +107,15 @@ def folds(queries: Sequence[JudgedQuery], k: int = 5, seed: int = 0) -> dict[str
         RankbenchError: fewer than two folds, or fewer linked groups than folds.
     """
     ordered = sorted(queries, key=lambda query: query.query_id)
-    members = _members(link_groups(ordered), ordered)
+    return folds_by(link_groups(ordered), ordered, k, seed)
+
+
+def folds_by(
+    groups: Mapping[str, int], queries: Sequence[JudgedQuery], k: int = 5, seed: int = 0
+) -> dict[str, int]:
+    """`folds` over groups that are known already."""
+    ordered = sorted(queries, key=lambda query: query.query_id)
+    members = _members(groups, ordered)
     if k < 2 or len(members) < k:
         raise RankbenchError(
             f"{len(ordered)} judged queries in {len(members)} linked groups cannot make {k} folds.",

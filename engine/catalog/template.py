@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -53,14 +53,23 @@ class Template:
         """12 hex digits of the SHA-256 of the normalised template."""
         return hashlib.sha256(self.normalised.encode()).hexdigest()[:12]
 
-    def check(self, columns: Iterable[str]) -> None:
-        """Raise a RankbenchError where a field is none of the catalog's columns."""
+    def check(self, columns: Iterable[str], sources: Mapping[str, str] | None = None) -> None:
+        """Raise a RankbenchError where a field is none of the catalog's columns.
+
+        Args:
+            sources: catalog column -> the file's name for it, where the two differ; a field by
+                the file's name is then told what it is called here.
+        """
         present = list(columns)
         absent = [name for name in self.fields if name not in present]
         if absent:
+            here = {source: name for name, source in (sources or {}).items()}
+            told = [
+                f"{name} (here it is {here[name]})" if name in here else name for name in absent
+            ]
             raise RankbenchError(
                 f"The text template {self.text!r} names no column of the catalog: "
-                f"{', '.join(absent)}.",
+                f"{', '.join(told)}.",
                 f"Use one or several of: {', '.join(present)}.",
             )
 

@@ -69,7 +69,8 @@ def resolve(ws: Workspace, name: str) -> EncoderInfo:
     if name == BASE and ws.settings.encoder:
         raise RankbenchError(
             f"The base encoder {ws.settings.encoder} is missing from {ws.encoders_dir}.",
-            "Restore encoders/base, or make the workspace again with `rankbench init --force`.",
+            "Restore encoders/base, or bring it again: "
+            "`rankbench init --catalog FILE --force --encoder ID`.",
         )
     if name == BASE:
         packaged = packaged_model_dir()

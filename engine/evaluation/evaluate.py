@@ -11,13 +11,20 @@ from typing import Protocol
 from engine.catalog.queries import JudgedQuery
 from engine.errors import RankbenchError, UsageError
 from engine.evaluation.bounds import ndcg_delta_bounds
-from engine.evaluation.frame import Evaluation, Group, QueryRow, SideMeans
+from engine.evaluation.frame import Evaluation, Group, Measures, QueryRow, SideMeans
 from engine.evaluation.intervals import RESAMPLES, paired_deltas
 from engine.evaluation.select import select
-from engine.measures import CATALOG_DEPTH, DEFINITIONS, RBO_P, UNCHANGED, measures_hash
+from engine.measures import (
+    CATALOG_DEPTH,
+    DEFINITIONS,
+    LARGEST_DELTA,
+    RBO_P,
+    UNCHANGED,
+    measures_hash,
+)
 from engine.measures.checks import check_p
 from engine.measures.floor import ndcg_floor, rbo_ideal_floor, rbo_ideal_strict_floor
-from engine.measures.query import CANDIDATES, measure_query
+from engine.measures.query import CANDIDATES, measure_query, measure_unanswered
 from engine.measures.rbo import rbo
 from engine.ranking.ranking import Ranking
 
@@ -48,6 +55,7 @@ class RankedSide(Protocol):
     def build(self) -> str: ...
     def rank(self, query: str, depth: int = CATALOG_DEPTH) -> Ranking: ...
     def rank_judged(self, query: str, product_ids: Collection[str]) -> Ranking: ...
+    def answers(self, query: str) -> bool: ...
     def seen(self, query: str) -> bool: ...
     def prepare(self, queries: Sequence[str]) -> None: ...
 
@@ -107,8 +115,8 @@ def evaluate(
             progress(done, len(kept))
     every = summarise(rows, unchanged=unchanged, resamples=resamples, seed=seed)
     return Evaluation(
-        baseline=SideMeans(baseline.name, baseline.build, every.baseline),
-        candidate=SideMeans(candidate.name, candidate.build, every.candidate),
+        baseline=_side_means(baseline, every.baseline, rows),
+        candidate=_side_means(candidate, every.candidate, rows),
         excluded=tuple(excluded),
         absent=absent,
         split=split,
@@ -147,7 +155,9 @@ def summarise(
         n=len(rows),
         baseline={name: _mean(row.baseline[name] for row in rows) for name in DEFINITIONS},
         candidate={name: _mean(row.candidate[name] for row in rows) for name in DEFINITIONS},
-        delta=paired_deltas(differences, unchanged=unchanged, resamples=resamples, seed=seed),
+        delta=paired_deltas(
+            differences, unchanged=unchanged, resamples=resamples, seed=seed, bound=LARGEST_DELTA
+        ),
         # The assignments of two queries are independent, so the extremes of the mean are the means
         # of the extremes.
         bounds=(_mean(low for low, _ in bounds), _mean(high for _, high in bounds))
@@ -195,6 +205,11 @@ def ids_hash(product_ids: Iterable[str]) -> str:
     return _hash(sorted(product_ids))
 
 
+def _side_means(side: RankedSide, means: Measures, rows: Sequence[QueryRow]) -> SideMeans:
+    unanswered = tuple(row.query_id for row in rows if not side.answers(row.query))
+    return SideMeans(side.name, side.build, means, unanswered)
+
+
 def _row(
     baseline: RankedSide,
     candidate: RankedSide,
@@ -205,9 +220,14 @@ def _row(
     p: float,
     catalog_size: int,
 ) -> QueryRow:
-    rankings, measures = [], []
+    rankings: list[tuple[str, ...]] = []
+    measures: list[dict[str, float | None]] = []
     full = candidates == "judged"
     for side in (baseline, candidate):
+        if not side.answers(query.query):
+            rankings.append(())
+            measures.append(measure_unanswered(grades, gains, full=full))
+            continue
         judged = side.rank_judged(query.query, grades.keys()).product_ids
         ranked = judged if full else side.rank(query.query, CATALOG_DEPTH).product_ids
         rankings.append(tuple(ranked))

@@ -59,14 +59,24 @@ class QueryRow:
 
 @dataclass(frozen=True, slots=True)
 class SideMeans:
-    """One side's means over the queries; None where a measure is undefined."""
+    """One side's means over the queries; None where a measure is undefined.
+
+    Attributes:
+        unanswered: ids of the queries that the side (a run) has no answer to; they count 0.
+    """
 
     encoder: str
     build: str
     means: Measures
+    unanswered: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        return {"encoder": self.encoder, "build": self.build, **self.means}
+        return {
+            "encoder": self.encoder,
+            "build": self.build,
+            "unanswered": len(self.unanswered),
+            **self.means,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +145,18 @@ class Evaluation:
         """How many queries are in the means."""
         return len(self.rows)
 
+    @property
+    def without_exact(self) -> int:
+        """Queries of the means with no Exact product in the catalog: measures on E are 0 there."""
+        return sum("E" not in row.grades.values() for row in self.rows)
+
     def to_json(self, per_query: bool = False) -> dict[str, Any]:
         """The `eval` contract; every query's own row under `per_query` where it is asked for."""
         found: dict[str, Any] = {
             "queries": self.queries,
             "excluded": len(self.excluded),
             "absent": self.absent,
+            "without_exact": self.without_exact,
             "split": self.split,
             "candidates": self.candidates,
             "inputs": dict(self.inputs),

@@ -21,6 +21,7 @@ import numpy as np
 from engine.catalog.normalise import clean_query
 from engine.catalog.queries import JudgedQuery
 from engine.catalog.splits import folds as make_folds
+from engine.catalog.splits import folds_by, link
 from engine.encoders.load import Encoder, load_encoder
 from engine.errors import RankbenchError
 from engine.experiments.results import CrossvalResult, pool
@@ -101,7 +102,8 @@ def crossval(
     if not seeds:
         raise RankbenchError("Cross-validation needs a seed.", "Give at least one, for example 0.")
     scored = _scorable(queries, texts, gains)
-    fold_of = make_folds(scored, folds)
+    links = link(scored)
+    fold_of = folds_by(links.groups, scored, folds)
     with held(out_dir):
         store = Store(
             out_dir,
@@ -130,6 +132,7 @@ def crossval(
             folds=folds,
             seeds=tuple(seeds),
             excluded=len(queries) - len(scored),
+            linked_by=links.rule,
             unchanged=unchanged,
             by=by,
             seconds=time.monotonic() - began,

@@ -11,7 +11,7 @@ import numpy as np
 from engine.catalog.queries import JudgedQuery
 from engine.evaluation.intervals import Delta, paired_delta
 from engine.experiments.store import Scores, Store
-from engine.measures import DEFINITIONS
+from engine.measures import DEFINITIONS, LARGEST_DELTA
 from engine.training.recipe import Recipe
 
 
@@ -37,6 +37,8 @@ class CrossvalResult:
 
     Attributes:
         queries: in the means; excluded: without a positive grade in the catalog.
+        linked_by: the rule by which queries were linked (`engine.catalog.splits.link`) before
+            whole groups were dealt to the folds.
         table: one row a measure, over all queries.
         unchanged: a |delta| up to this counted as unchanged.
         strata: "column=value" -> rows over those queries; n is in the rows' deltas.
@@ -49,6 +51,7 @@ class CrossvalResult:
     seeds: tuple[int, ...]
     queries: int
     excluded: int
+    linked_by: str
     unchanged: float
     table: tuple[Row, ...]
     strata: Mapping[str, tuple[Row, ...]]
@@ -73,6 +76,7 @@ def pool(
     folds: int,
     seeds: tuple[int, ...],
     excluded: int,
+    linked_by: str,
     unchanged: float,
     by: Sequence[str],
     seconds: float,
@@ -105,6 +109,7 @@ def pool(
         seeds=seeds,
         queries=len(queries),
         excluded=excluded,
+        linked_by=linked_by,
         unchanged=unchanged,
         table=_rows(systems, [query.query_id for query in queries], floors, unchanged),
         strata=strata,
@@ -148,7 +153,7 @@ def _rows(
             both = [(a, b) for a, b in pairs if a is not None and b is not None]
             if both:
                 left, right = zip(*both, strict=True)
-                deltas[name] = paired_delta(left, right, unchanged=unchanged)
+                deltas[name] = paired_delta(left, right, unchanged=unchanged, bound=LARGEST_DELTA)
         floor = _mean_of(floors[i].get(measure) for i in ids)
         rows.append(Row(measure, means, deltas, floor))
     return tuple(rows)

@@ -13,12 +13,15 @@ from typing import Any
 
 from engine.catalog.queries import JudgedQuery
 from engine.encoders.fingerprint import fingerprint
+from engine.encoders.registry import BASE, encoder_fingerprint, resolve
 from engine.errors import RankbenchError
 from engine.evaluation.runs import whole_gains
 from engine.formats.runs import write_qrels, write_run
+from engine.index.store import catalog_hash
+from engine.records import Records
 from engine.training.examples import judgments_hash
 from engine.training.recipe import Recipe
-from engine.workspace import unwritable
+from engine.workspace import Workspace, unwritable
 
 LOCK = ".running.lock"
 Scores = Mapping[str, Mapping[str, float | None]]
@@ -48,6 +51,19 @@ def settings_of(
         "gains": dict(gains),
         "rbo_p": rbo_p,
     }
+
+
+def directory_of(ws: Workspace, recipe: Recipe, folds: int) -> Path:
+    """Where a workspace keeps a recipe's folds: other settings, base, catalog or judgments, another
+    directory. Seeds share one."""
+    with Records(ws.records_path) as records:
+        judgments = records.judgments_hash()
+    what = recipe.to_json()["parameters"]
+    what.pop("seed", None)
+    key = [what, folds, encoder_fingerprint(resolve(ws, BASE)), judgments]
+    key += [catalog_hash(ws), ws.settings.template, dict(ws.settings.gains)]
+    digest = hashlib.sha256(json.dumps(key, sort_keys=True, default=list).encode()).hexdigest()[:8]
+    return ws.reports_dir / f"crossval-{recipe.name}-{digest}"
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -65,6 +65,7 @@ class JudgmentFile:
 class _Raw:
     frame: pl.DataFrame  # some of query_id, query, product_id, label, rank; then further columns
     format: str
+    names: tuple[str, ...]  # the columns as the file calls them, for a person to read
     notes: tuple[str, ...] = ()
     dropped: dict[str, int] = field(default_factory=dict)
 
@@ -94,7 +95,7 @@ def read_judgments(
     rows = raw.frame
     if "product_id" not in rows.columns:
         raise RankbenchError(
-            f"{path} has no column for the product (it has {', '.join(rows.columns)}).",
+            f"{path} has no column for the product (it has {', '.join(raw.names)}).",
             "Call it `product_id`.",
         )
     if queries is not None:
@@ -102,7 +103,7 @@ def read_judgments(
     if "query" not in rows.columns:
         if "query_id" not in rows.columns:
             raise RankbenchError(
-                f"{path} has no column for the query (it has {', '.join(rows.columns)}).",
+                f"{path} has no column for the query (it has {', '.join(raw.names)}).",
                 "Call it `query`, and its id, where it has one, `query_id`.",
             )
         raise RankbenchError(f"{path} names queries by id and has no texts.", _QUERIES_TODO)
@@ -114,7 +115,7 @@ def read_judgments(
         rows = _make_ids(rows)
     ordered = scale == "order" or "label" not in rows.columns
     if ordered:
-        _check_order(rows, path, asked=scale == "order")
+        _check_order(rows, path, raw.names, asked=scale == "order")
         rows, used, mapping = _by_order(rows), "order", dict(ORDER_MAPPING)
     else:
         said = pl.col("label").str.strip_chars().str.to_lowercase().fill_null("")
@@ -188,9 +189,9 @@ def _load(path: Path) -> _Raw:
             except json.JSONDecodeError:
                 value = None
             if opensearch.holds_ratings(value):
-                return _Raw(opensearch.parse_judgments(value, path), "opensearch", text.notes)
+                return _parsed(opensearch.parse_judgments(value, path), "opensearch", text.notes)
         elif trec.is_qrels(body):
-            return _Raw(trec.parse_qrels(text.text, path), "qrels", text.notes)
+            return _parsed(trec.parse_qrels(text.text, path), "qrels", text.notes)
     table = load_table(path)
     names = table.frame.columns
     kind = "csv"
@@ -202,7 +203,12 @@ def _load(path: Path) -> _Raw:
         kind = "quepid"
     elif wands.queries_beside(path) and {"query_id", "product_id", "label"} <= set(names):
         kind = "wands"
-    return _Raw(_renamed(table.frame, match_names(names, JUDGMENT_NAMES)), kind, table.notes)
+    frame = _renamed(table.frame, match_names(names, JUDGMENT_NAMES))
+    return _Raw(frame, kind, tuple(names), table.notes)
+
+
+def _parsed(frame: pl.DataFrame, kind: str, notes: tuple[str, ...]) -> _Raw:
+    return _Raw(frame, kind, tuple(frame.columns), notes)
 
 
 def _renamed(frame: pl.DataFrame, found: Mapping[str, str]) -> pl.DataFrame:
@@ -284,14 +290,14 @@ def _make_ids(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _check_order(rows: pl.DataFrame, path: Path, *, asked: bool) -> None:
+def _check_order(rows: pl.DataFrame, path: Path, names: Sequence[str], *, asked: bool) -> None:
     if asked or "rank" in rows.columns:
         return
     known = ("query_id", "query", "product_id")
     varying = [name for name in rows.columns if name not in known and not _constant(rows, name)]
     if varying:
         raise RankbenchError(
-            f"{path} has no column for the grade (it has {', '.join(rows.columns)}).",
+            f"{path} has no column for the grade (it has {', '.join(names)}).",
             "Call it `label`, or take the rows' order as the judgment with `--scale order`.",
         )
 

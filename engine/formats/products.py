@@ -82,7 +82,7 @@ def _check_kept(columns: Mapping[str, str], names: list[str], path: Path) -> Non
     if absent:
         raise RankbenchError(
             f"{path} no longer has the column {', '.join(absent)} (it has {', '.join(names)}).",
-            "Name the columns anew: `rankbench init DIR --catalog FILE --force --column …`.",
+            "Name the columns anew: `rankbench init --catalog FILE --force --column …`.",
         )
 
 

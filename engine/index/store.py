@@ -84,6 +84,13 @@ def read_items(ws: Workspace, columns: list[str] | None = None) -> pl.DataFrame:
     return pl.DataFrame(pl.from_arrow(reading(query.to_arrow))).sort("product_id")
 
 
+def empty_texts(ws: Workspace) -> int:
+    """How many products have nothing in the text that is encoded."""
+    import polars as pl
+
+    return read_items(ws, ["product_id", "text"]).filter(pl.col("text") == "").height
+
+
 def catalog_hash(ws: Workspace) -> str:
     """16 hexadecimal digits over the items' ids and content hashes."""
     items = read_items(ws, ["product_id", "row_hash"])

@@ -13,7 +13,7 @@ from typing import Any
 
 from engine import supervise
 from engine.errors import RankbenchError
-from engine.jobs.context import Context, Events, Stopped, stop_on_sigterm
+from engine.jobs.context import Context, Events, Stopped, ignore_sigterm, stop_on_sigterm
 from engine.jobs.queue import place
 from engine.training.outcome import Cancelled
 from engine.workspace import open_workspace
@@ -34,26 +34,29 @@ def main(arguments: list[str]) -> int:
         supervise.write_pid(directory, os.getpid())
         if hasattr(os, "nice"):
             os.nice(NICENESS)
-        return _run(directory, events)
+        end, values = _run(directory, events)
     except (Stopped, KeyboardInterrupt):
-        events.emit("cancelled", message="Stopped.")
-        return 1
+        end, values = "cancelled", {"message": "Stopped."}
     except RankbenchError as error:
         cancelled = isinstance(error, Cancelled)
         message = error.what if cancelled else f"{error.what} {error.todo}".strip()
-        events.emit("cancelled" if cancelled else "failed", message=message)
-        return 1
+        end, values = "cancelled" if cancelled else "failed", {"message": message}
     except Exception as error:
         traceback.print_exc()
         reason = str(error).strip().splitlines()
         what = f"{type(error).__name__}: {reason[0] if reason else ''}"
-        events.emit("failed", message=f"{what[:300]} (the whole of it: {directory / 'log'})")
-        return 1
-    finally:
-        shutil.rmtree(directory / "work", ignore_errors=True)
+        message = f"{what[:300]} (the whole of it: {directory / 'log'})"
+        end, values = "failed", {"message": message}
+    # Before the last word: whoever waits for it finds nothing half-made.
+    ignore_sigterm()
+    for left in ("work", "checkpoints"):
+        shutil.rmtree(directory / left, ignore_errors=True)
+    events.emit(end, **values)
+    return 0 if end == "done" else 1
 
 
-def _run(directory: Path, events: Events) -> int:
+def _run(directory: Path, events: Events) -> tuple[str, dict[str, Any]]:
+    """Wait for the turn and work; returns the last event and its values."""
     data: dict[str, Any] = json.loads((directory / "job.json").read_text(encoding="utf-8"))
     ws = open_workspace(Path(data["workspace"]))
     kind = data["kind"]
@@ -66,13 +69,10 @@ def _run(directory: Path, events: Events) -> int:
 
     with place(ws, context.id, waiting, context.should_stop) as turn:
         if not turn:
-            events.emit("cancelled", message="Cancelled while it waited.")
-            return 1
+            return "cancelled", {"message": "Cancelled while it waited."}
         events.emit("started", kind=kind, pid=os.getpid())
         _clear_after_the_dead(context)
-        result = importlib.import_module(f"engine.jobs.{kind}").run(context)
-        events.emit("done", **result)
-    return 0
+        return "done", importlib.import_module(f"engine.jobs.{kind}").run(context)
 
 
 def _clear_after_the_dead(context: Context) -> None:

@@ -79,7 +79,12 @@ def stop_on_sigterm() -> None:
 
     def handler(number: int, frame: object) -> None:
         # A second one would interrupt the clearing up.
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        ignore_sigterm()
         raise Stopped
 
     signal.signal(signal.SIGTERM, handler)
+
+
+def ignore_sigterm() -> None:
+    """For the end of a job, which takes a moment and must not be cut short."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -65,8 +65,6 @@ def run(context: Context) -> dict[str, Any]:
             f"Cancelled after {saved} was saved, before it was indexed.",
             f"Index it with `rankbench index --encoder {saved}`.",
         ) from None
-    # Half a gigabyte that only a run that did not end has a use for.
-    shutil.rmtree(context.directory / "checkpoints", ignore_errors=True)
     scores = result.card.scores
     return {
         "encoder": saved,
@@ -130,7 +128,7 @@ def check(ws: Workspace, params: Any) -> tuple[Recipe, str]:
 
     Raises:
         UsageError: an unknown recipe, a wrong `set`, an impossible name.
-        RankbenchError: the name is taken.
+        RankbenchError: the name is taken, or no judgment can be trained on.
     """
     recipe = load_recipe(str(params.get("recipe") or "infonce")).with_set(params.get("set") or [])
     name = str(params.get("name") or "")
@@ -140,7 +138,24 @@ def check(ws: Workspace, params: Any) -> tuple[Recipe, str]:
             raise RankbenchError(
                 f"There is an encoder called {name!r} already.", "Choose another with `--name`."
             )
+    _check_judgments(judged_queries(ws))
     return recipe, name
+
+
+def _check_judgments(queries: list[JudgedQuery]) -> None:
+    """What can be told before a base is indexed; `build_examples` looks at the products too."""
+    train = [query for query in queries if query.split == "train"]
+    if not train:
+        what = f"None of the {len(queries)} judged queries is in the train split."
+        raise RankbenchError(
+            what if queries else "There are no judged queries to train on.",
+            "Import judgments with `rankbench import judgments FILE`; the train split is used.",
+        )
+    if not any(query.positives() for query in train):
+        raise RankbenchError(
+            f"None of the {len(train)} training queries has an Exact product.",
+            "Import judgments with grade E: `rankbench import judgments FILE`.",
+        )
 
 
 def next_name(ws: Workspace, recipe: str) -> str:

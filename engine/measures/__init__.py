@@ -15,6 +15,8 @@ UNCHANGED = 0.01
 RBO_DEPTH = 100
 CATALOG_DEPTH = 1000
 PRIMARY = "ndcg@10"
+LARGEST_DELTA = 1.0
+"""Every measure lies in [0, 1], so no difference of two means passes it."""
 VERSION = 1
 """Raise it when a definition changes without any of its parameters changing."""
 

@@ -14,7 +14,7 @@ from engine.measures.rbo import rbo_ideal, rbo_ideal_strict
 from engine.measures.recall import recall
 from engine.measures.reciprocal_rank import reciprocal_rank
 
-__all__ = ["CANDIDATES", "measure_query", "measure_search", "measures_hash"]
+__all__ = ["CANDIDATES", "measure_query", "measure_search", "measure_unanswered", "measures_hash"]
 
 CANDIDATES = ("judged", "catalog")
 _COUNTERS = {"reciprocal_rank": reciprocal_rank, "precision": precision, "judged": judged}
@@ -68,6 +68,25 @@ def measure_search(
     Arguments, values and errors as in `measure_query`.
     """
     return _measure(catalog_ids, judged_ids, judged_ids, grades, gains, p)
+
+
+def measure_unanswered(
+    grades: Mapping[str, str], gains: Mapping[str, float], *, full: bool
+) -> dict[str, float | None]:
+    """The measures of a side that has no answer to a query: 0 each, None where undefined for all.
+
+    Args:
+        grades: product id -> grade, of the judged products that the catalog holds.
+        gains: grade -> gain.
+        full: whether `ndcg` is asked for (it is not among catalog candidates).
+    """
+    gained = any(gains[grade] > 0 for grade in grades.values())
+    found: dict[str, float | None] = dict.fromkeys(DEFINITIONS, 0.0 if grades else None)
+    found["judged@10"] = 0.0
+    for name, item in DEFINITIONS.items():
+        if item.family == "ndcg" and not (gained and (full or item.depth)):
+            found[name] = None
+    return found
 
 
 def _measure(

@@ -12,7 +12,7 @@ from engine.catalog.schema import DERIVED
 from engine.encoders.registry import BASE, list_encoders
 from engine.errors import RankbenchError, UsageError
 from engine.index.store import ITEMS, open_table, read_items, reading
-from engine.measures.query import measure_search
+from engine.measures.query import measure_search, measure_unanswered
 from engine.measures.rbo import rbo
 from engine.ranking.comparison import SEARCH_MEASURES, Comparison, Hit, SideResult
 from engine.ranking.ranking import Ranking
@@ -79,14 +79,16 @@ class Comparer:
         Raises:
             RankbenchError: the query is empty, or a side is unknown or not indexed.
         """
-        started = time.perf_counter()
         text = clean_query(query)
         if not text:
             raise RankbenchError("The query is empty.", "Type a word or two.")
         sides = [self.side(baseline), self.side(candidate or self.default_candidate())]
         titles, judged = self.titles(), self.find_query(text)
         known = {p: g for p, g in judged.grades.items() if p in titles} if judged else {}
+        # From here on: what was opened or loaded above is not the search's own time.
+        started = time.perf_counter()
         rankings = [side.rank(text) for side in sides]
+        elapsed = time.perf_counter() - started
         ranks = [ranking.ranks() for ranking in rankings]
         results = [
             SideResult(
@@ -95,6 +97,7 @@ class Comparer:
                 seen=side.seen(text),
                 hits=_hits(ranking, other, titles, known, k),
                 measures=self._measures(side, text, ranking, known),
+                unanswered=not side.answers(text),
             )
             for side, ranking, other in zip(sides, rankings, reversed(ranks), strict=True)
         ]
@@ -107,7 +110,7 @@ class Comparer:
             candidate=results[1],
             delta=_delta(results[0].measures, results[1].measures),
             rbo=self._overlap(rankings),
-            elapsed_ms=(time.perf_counter() - started) * 1000,
+            elapsed_ms=elapsed * 1000,
             catalog_rows=len(titles),
         )
 
@@ -204,6 +207,9 @@ class Comparer:
         if not grades:
             return dict.fromkeys(SEARCH_MEASURES)
         settings = self.ws.settings
+        if not side.answers(query):
+            found = measure_unanswered(grades, settings.gains, full=True)
+            return {name: found[name] for name in SEARCH_MEASURES}
         judged = side.rank_judged(query, grades)
         found = measure_search(
             ranking.product_ids, judged.product_ids, grades, settings.gains, settings.rbo_p

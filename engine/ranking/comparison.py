@@ -43,6 +43,7 @@ class SideResult:
         seen: whether this side was trained on the query.
         hits: the rows shown.
         measures: name -> value in [0, 1], None where undefined.
+        unanswered: whether the side (a run) has no answer to the query; its measures are then 0.
     """
 
     encoder: str
@@ -50,6 +51,7 @@ class SideResult:
     seen: bool
     hits: tuple[Hit, ...]
     measures: Mapping[str, float | None]
+    unanswered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class Comparison:
         judged: how many of its judged products are in the catalog.
         delta: candidate minus baseline per measure.
         rbo: rank-biased overlap between the sides, 0 to 1.
-        elapsed_ms: from text to value, encoding included.
+        elapsed_ms: encoding the query and ranking on both sides, once they are loaded.
     """
 
     query: str
@@ -101,6 +103,7 @@ def _side_json(side: SideResult) -> dict[str, Any]:
         "encoder": side.encoder,
         "build": side.build,
         "seen": side.seen,
+        "unanswered": side.unanswered,
         **side.measures,
         "hits": [asdict(hit) for hit in side.hits],
     }

@@ -46,7 +46,14 @@ class Side(Protocol):
         ...
 
     def rank_judged(self, query: str, product_ids: Collection[str]) -> Ranking:
-        """All of `product_ids`, ranked; products the side does not find come last, by id."""
+        """All of `product_ids`, ranked; products the side does not find come last, by id.
+
+        Nothing where the side does not answer the query.
+        """
+        ...
+
+    def answers(self, query: str) -> bool:
+        """Whether the side can answer the query: a run holds some queries only."""
         ...
 
     def seen(self, query: str) -> bool:
@@ -111,6 +118,9 @@ class EncoderSide:
         found = self._ranking(rows[order], scores)
         return with_missing(found, product_ids)
 
+    def answers(self, query: str) -> bool:
+        return True
+
     def seen(self, query: str) -> bool:
         return normalise_query(query) in self._trained
 
@@ -167,6 +177,9 @@ class FullTextSide:
     def rank_judged(self, query: str, product_ids: Collection[str]) -> Ranking:
         return keep(self.rank(query, self._rows), product_ids)
 
+    def answers(self, query: str) -> bool:
+        return True
+
     def seen(self, query: str) -> bool:
         return False
 
@@ -195,6 +208,9 @@ class HybridSide:
     def rank_judged(self, query: str, product_ids: Collection[str]) -> Ranking:
         return keep(self.rank(query, len(self._encoder.matrix.ids)), product_ids)
 
+    def answers(self, query: str) -> bool:
+        return True
+
     def seen(self, query: str) -> bool:
         return self._encoder.seen(query)
 
@@ -203,7 +219,13 @@ class HybridSide:
 
 
 class RunSide:
-    """What another system returned: a run file, read once; other queries get nothing."""
+    """What another system returned: a run file, read once.
+
+    A query that the run has is measured as bm25's are: judged products that it does not rank come
+    last, by id. For a query that it lacks, or answers without one product of the catalog, nothing
+    is ranked, not even the judged products: their order by id would be nobody's merit. Every
+    measure is then 0 (`engine.measures.query.measure_unanswered`), and the query is counted.
+    """
 
     build = ""
 
@@ -220,9 +242,14 @@ class RunSide:
         return Ranking(products, tuple(float(len(products) - i) for i in range(len(products))))
 
     def rank_judged(self, query: str, product_ids: Collection[str]) -> Ranking:
+        if not self.answers(query):
+            return Ranking((), ())
         return keep(
             self.rank(query, len(self._ranked.get(normalise_query(query), ()))), product_ids
         )
+
+    def answers(self, query: str) -> bool:
+        return bool(self._ranked.get(normalise_query(query)))
 
     def seen(self, query: str) -> bool:
         return False

@@ -67,7 +67,8 @@ def build_examples(
     products judged for other queries, which is one more in-batch negative.
 
     Args:
-        texts: product id -> rendered text; judged products without a text are left out, counted.
+        texts: product id -> rendered text; judged products that it lacks, or whose text is empty,
+            are left out and counted.
 
     Raises:
         RankbenchError: no queries, no Exact product, only Exact products while `negatives` > 0, or
@@ -82,7 +83,9 @@ def build_examples(
     ordered = sorted(queries, key=lambda query: query.query_id)
     relevant = relevant_texts(ordered, texts)
     pool = sorted({product for query in ordered for product in query.grades if texts.get(product)})
-    missing = sum(not texts.get(product) for query in ordered for product in query.grades)
+    judged = [product for query in ordered for product in query.grades]
+    absent = sum(product not in texts for product in judged)
+    empty = sum(texts.get(product) == "" for product in judged)
     rows: list[Example] = []
     used: list[JudgedQuery] = []
     hard = 0
@@ -110,7 +113,8 @@ def build_examples(
                 )
             )
     _check(rows, used, hard, negatives)
-    notes = _notes(len(ordered) - len(used), len(used) - hard if negatives else 0, missing)
+    filled = len(used) - hard if negatives else 0
+    notes = _notes(len(ordered) - len(used), filled, absent, empty)
     return Examples(tuple(rows), relevant, tuple(used), _hash(rows), notes)
 
 
@@ -172,14 +176,16 @@ def _check(rows: Sequence[Example], used: Sequence[JudgedQuery], hard: int, nega
         )
 
 
-def _notes(without: int, filled: int, missing: int) -> tuple[str, ...]:
+def _notes(without: int, filled: int, absent: int, empty: int) -> tuple[str, ...]:
     notes = []
     if without:
         notes.append(f"{without} training queries without an Exact product were left out")
     if filled:
         notes.append(f"{filled} queries had no judged non-Exact product: in-batch negatives only")
-    if missing:
-        notes.append(f"{missing} judgments name products without a text in the catalog")
+    if absent:
+        notes.append(f"{absent} judgments of products that the catalog lacks were left out")
+    if empty:
+        notes.append(f"{empty} judgments of products whose encoded text is empty were left out")
     return tuple(notes)
 
 

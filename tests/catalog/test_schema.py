@@ -46,7 +46,7 @@ def test_a_column_whose_canonical_name_is_taken_is_kept_under_another() -> None:
 
 
 def test_a_catalog_without_any_id_value_is_refused() -> None:
-    with pytest.raises(RankbenchError, match="no product") as caught:
+    with pytest.raises(RankbenchError, match="column 'id'") as caught:
         canonicalise(pl.DataFrame({"id": [None, ""], "t": ["x", "y"]}), {"product_id": "id"})
     assert "--column" in caught.value.todo
 

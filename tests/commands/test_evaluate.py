@@ -117,3 +117,41 @@ def test_a_bad_import_changes_nothing(workspace: Path, tmp_path: Path, rankbench
     rankbench("import", "judgments", bad, "-w", workspace).assert_error(1, "superb")
     options = ["-w", workspace, "--candidate", "bm25", "--split", "all", "--json"]
     assert rankbench("eval", *options).json["queries"] == 12
+
+
+@pytest.mark.parametrize("candidates", ["catalog", "judged"])
+def test_queries_that_a_run_lacks_are_counted_and_score_nothing(
+    candidates: str, made: Path, tmp_path: Path, rankbench: Any
+) -> None:
+    (tmp_path / "r.csv").write_text("query,product_id,rank\nhose,p09,1\n")
+    options = ["-w", made, "--baseline", "bm25", "--candidate", f"run:{tmp_path / 'r.csv'}"]
+    options += ["--split", "all", "--candidates", candidates, "--runs", tmp_path / "runs"]
+    found = rankbench("eval", *options, "--per-query", "--json").json
+    assert (found["candidate"]["unanswered"], found["baseline"]["unanswered"]) == (11, 0)
+    scores = {row["query"]: row["candidate"]["ndcg@10"] for row in found["per_query"]}
+    assert scores.pop("hose") > 0.9 and set(scores.values()) == {0.0}
+    assert found["candidate"]["rbo_ideal"] <= 1 / 12
+    lines = (tmp_path / "runs" / "candidate.run").read_text().splitlines()
+    assert {line.split()[0] for line in lines} == {"q05"}
+    assert "no answer to 11 of the 12 queries" in rankbench("eval", *options).err
+
+
+def test_queries_without_an_exact_product_are_counted(
+    workspace: Path, tmp_path: Path, rankbench: Any
+) -> None:
+    (tmp_path / "j.csv").write_text("query,product_id,label\ngreen hose,p10,S\ntin,p11,C\n")
+    assert rankbench("import", "judgments", tmp_path / "j.csv", "-w", workspace).code == 0
+    options = ["-w", workspace, "--candidate", "bm25", "--split", "all"]
+    assert rankbench("eval", *options, "--json").json["without_exact"] == 2
+    assert "2 of the 14 queries have no Exact product" in rankbench("eval", *options).err
+
+
+def test_few_queries_are_a_word_of_care_and_no_impossible_interval(
+    made: Path, rankbench: Any
+) -> None:
+    options = ["-w", made, "--candidate", "bm25", "--split", "all"]
+    assert "With n = 12 an interval is wide" in rankbench("eval", *options).err
+    by_split = rankbench("eval", *options, "--by", "split", "--json").json["by"]["split"]
+    deltas = [delta for group in by_split.values() for delta in group["delta"].values()]
+    ends = [delta[end] for delta in deltas for end in ("low", "high") if delta[end] is not None]
+    assert ends and all(-1 <= end <= 1 for end in ends)

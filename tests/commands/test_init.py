@@ -5,18 +5,15 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from engine.errors import RankbenchError
 from engine.index.store import read_items
 from engine.records import Records
 from engine.state import State
 from engine.workspace import open_workspace
-from workbench.commands import making
 
 
 def listing(directory: Path) -> list[str]:
@@ -40,7 +37,7 @@ def test_init_prints_what_it_found(shop: Path, tmp_path: Path, rankbench: Any) -
     assert re.fullmatch(r"14 \(46\.7 %\)", said["grade E"])
     assert said["unknown products"].startswith("0 ")
     assert "column            title from name" in result.out
-    assert f"Next: rankbench index -w {root}" in result.err
+    assert f"Next: `rankbench index -w {root}`" in result.err
 
 
 def test_init_tells_the_same_as_json(shop: Path, tmp_path: Path, rankbench: Any) -> None:
@@ -274,52 +271,6 @@ def test_headers_that_fold_to_one_name_are_kept_apart(tmp_path: Path, rankbench:
     assert items(root, "price", "price_2") == [("a", "5", "4")]
 
 
-def test_an_unset_column_stays_unset_when_the_catalog_is_read_again(
-    tmp_path: Path, rankbench: Any
-) -> None:
-    catalog, root = tmp_path / "p.csv", tmp_path / "w"
-    catalog.write_text("id,title,description\na,Tent,Large\n")
-    options = ["--column", "description="]
-    assert rankbench("init", root, "--catalog", catalog, *options).code == 0
-    catalog.write_text("id,title,description\na,Tent,Large\nb,Lamp,Small\n")
-    assert "Read 2 products" in making.refresh_items(open_workspace(root))
-    assert items(root, "file_description") == [("a", "Large"), ("b", "Small")]
-    catalog.write_text("id,name\na,Tent\n")
-    with pytest.raises(RankbenchError, match="no longer has the column 'title'"):
-        making.refresh_items(open_workspace(root))
-
-
-def test_the_catalog_is_read_again_by_content_and_not_by_date(
-    tmp_path: Path, rankbench: Any
-) -> None:
-    catalog, root = tmp_path / "p.csv", tmp_path / "w"
-    catalog.write_text("id,title\na,Tent\n")
-    assert rankbench("init", root, "--catalog", catalog).code == 0
-    workspace = open_workspace(root)
-    os.utime(catalog, (2e9, 2e9))
-    workspace = workspace.save(replace(workspace.settings, theme="dark"))
-    assert making.refresh_items(workspace) == ""
-    catalog.write_text("id,title\na,Lamp\n")
-    os.utime(catalog, (1e9, 1e9))
-    assert "Read 1 products" in making.refresh_items(workspace)
-    assert making.refresh_items(workspace) == ""
-    changed = workspace.save(replace(workspace.settings, template="{title} {product_id}"))
-    assert "Read 1 products" in making.refresh_items(changed)
-    assert items(root, "text") == [("a", "Lamp a")]
-    catalog.unlink()
-    assert "is gone" in making.refresh_items(changed)
-
-
-def test_a_damaged_items_table_is_written_again(tmp_path: Path, rankbench: Any) -> None:
-    catalog, root = tmp_path / "p.csv", tmp_path / "w"
-    catalog.write_text("id,title\na,Tent\n")
-    assert rankbench("init", root, "--catalog", catalog).code == 0
-    for path in (root / "lance" / "items.lance" / "data").rglob("*"):
-        path.write_bytes(b"damaged")
-    assert "Read 1 products" in making.refresh_items(open_workspace(root))
-    assert items(root, "title") == [("a", "Tent")]
-
-
 def test_a_second_judgment_file_with_the_same_ids_is_told(
     tmp_path: Path, shop: Path, workspace: Path, rankbench: Any
 ) -> None:
@@ -369,3 +320,42 @@ def test_force_with_an_encoder_replaces_the_base_and_forgets_its_build(
     assert sorted(os.listdir(workspace / "encoders")) == ["base"]
     assert (workspace / "encoders" / "base" / "card.json").stat() != card
     assert rankbench("index", "-w", workspace, "--json").json["rows"] == 16
+
+
+def test_columns_that_nothing_uses_are_listed(tmp_path: Path, rankbench: Any) -> None:
+    (tmp_path / "p.csv").write_text("id,title,price ($),size\na,Tent,5,XL\nb,Lamp,6,S\n")
+    options = ["--catalog", tmp_path / "p.csv"]
+    assert rankbench("init", tmp_path / "a", *options, "--json").json["unused"] == [
+        "price ($)",
+        "size",
+    ]
+    shown = rankbench("init", tmp_path / "b", *options, "--template", "{title} {size}")
+    assert re.search(r"^not used +price \(\$\) ", shown.out, re.MULTILINE)
+
+
+def test_judgments_without_an_exact_grade_are_told(
+    shop: Path, tmp_path: Path, rankbench: Any
+) -> None:
+    (tmp_path / "j.csv").write_text("query,product_id,label\ntent,p01,S\n")
+    files = ["--catalog", shop / "products.csv", "--judgments", tmp_path / "j.csv"]
+    assert re.search(r"^no Exact ", rankbench("init", tmp_path / "w", *files).out, re.MULTILINE)
+
+
+def test_a_template_by_the_files_own_name_is_told_the_name_here(
+    shop: Path, tmp_path: Path, rankbench: Any
+) -> None:
+    options = ["--catalog", shop / "products.csv", "--template", "{name}"]
+    rankbench("init", tmp_path / "w", *options).assert_error(1, "name (here it is title)")
+
+
+def test_the_settings_say_what_may_be_edited_and_what_to_run_then(
+    shop: Path, tmp_path: Path, rankbench: Any
+) -> None:
+    assert rankbench("init", tmp_path / "w", "--catalog", shop / "products.csv").code == 0
+    lines = (tmp_path / "w" / "workspace.toml").read_text().splitlines()
+    head = [line for line in lines[: lines.index("")] if line.startswith("# ")]
+    text = " ".join(head)
+    assert "by hand" in text and "`rankbench index`" in text
+    settings = tomllib.loads("\n".join(lines))
+    for name in settings:
+        assert name in text, f"nothing is said of {name}"

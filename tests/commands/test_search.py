@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from pathlib import Path
 from typing import Any
 
@@ -105,3 +106,56 @@ def test_a_damaged_index_is_one_error_and_index_mends_it(workspace: Path, rankbe
     result.assert_error(1, "rankbench index")
     assert rankbench("index", "-w", workspace).code == 0
     assert rankbench("search", "tent", "-w", workspace).code == 0
+
+
+@pytest.fixture
+def short_run(tmp_path: Path) -> str:
+    """A run that has two of the judged queries, one of them with products of another catalog."""
+    path = tmp_path / "short.csv"
+    path.write_text("query,product_id,rank\ntrainers,p06,1\ntrainers,p13,2\nface mask,x1,1\n")
+    return f"run:{path}"
+
+
+@pytest.mark.parametrize("query", ["hose", "face mask"])
+def test_a_query_that_a_run_lacks_earns_nothing(
+    query: str, short_run: str, made: Path, rankbench: Any
+) -> None:
+    options = ["search", query, "-w", made, "--baseline", "bm25", "--candidate", short_run]
+    found = rankbench(*options, "--json").json
+    assert found["candidate"]["unanswered"] and not found["baseline"]["unanswered"]
+    assert [found["candidate"][measure] for measure in MEASURES] == [0.0] * len(MEASURES)
+    assert found["delta"]["ndcg"] == -found["baseline"]["ndcg"] < 0
+    shown = rankbench(*options)
+    assert "the run has no such query" in shown.err
+    assert "nothing to compare" in shown.out and "rbo between the sides  0" not in shown.out
+
+
+def test_products_that_a_run_does_not_rank_come_last_by_id(
+    short_run: str, made: Path, rankbench: Any
+) -> None:
+    options = ["-w", made, "--baseline", "bm25", "--candidate", short_run]
+    found = rankbench("search", "trainers", *options, "--json").json["candidate"]
+    assert not found["unanswered"] and found["mrr@10"] == 0
+    assert 0 < found["ndcg"] < 1  # p04 and p05, Exact, after p06 and p13
+
+
+def test_a_query_that_a_run_lacks_and_nobody_judged_has_no_measures(
+    short_run: str, made: Path, rankbench: Any
+) -> None:
+    options = ["-w", made, "--baseline", "bm25", "--candidate", short_run, "--json"]
+    found = rankbench("search", "canopy", *options).json["candidate"]
+    assert found["unanswered"] and all(found[measure] is None for measure in MEASURES)
+
+
+def test_the_time_is_the_search_and_not_the_loading(
+    made: Path, rankbench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from engine.ranking import comparer
+
+    def slowly(*arguments: Any) -> Any:
+        time.sleep(0.5)
+        return comparer.open_full_text_side(*arguments)
+
+    monkeypatch.setattr(comparer.Comparer, "_open_side", lambda self, *_: slowly(self.ws))
+    found = rankbench("search", "hose", "-w", made, "--candidate", "bm25", "--json").json
+    assert 0 < found["elapsed_ms"] < 400

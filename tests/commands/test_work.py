@@ -276,3 +276,57 @@ def test_ctrl_c_leaves_the_job_at_work(workspace: Path) -> None:
         assert supervise.find(opened)[0].state in ("queued", "running")
     finally:
         supervise.cancel(supervise.find(opened)[0])
+
+
+@pytest.mark.parametrize("judged", [None, "tent,p01,S\nhose,p09,S\nlamp,p02,I\n"])
+def test_training_without_anything_to_train_on_is_refused_at_once(
+    judged: str | None, shop: Path, tmp_path: Path, rankbench: Any
+) -> None:
+    root = tmp_path / "w"
+    init = ["init", root, "--catalog", shop / "products.csv"]
+    if judged is not None:
+        (tmp_path / "j.csv").write_text("query,product_id,label\n" + judged)
+        init += ["--judgments", tmp_path / "j.csv"]
+    assert rankbench(*init).code == 0
+    result = rankbench("train", "-w", root, "--recipe", "adapter")
+    result.assert_error(1, "import judgments", "queries")
+    assert rankbench("jobs", "-w", root, "--json").json == []
+
+
+def test_how_a_job_failed_is_told_once_and_an_empty_log_says_so(
+    workspace: Path, tmp_path: Path, rankbench: Any
+) -> None:
+    catalog = tmp_path / "other.csv"
+    catalog.write_text("sku,name\nz1,Lamp\nz2,Kettle\n")
+    assert rankbench("init", workspace, "--catalog", catalog, "--force").code == 0
+    result = rankbench("train", "-w", workspace, "--recipe", "adapter")
+    assert result.code == 1
+    assert result.err.count("No training query has an Exact product") == 1, result.err
+    [job] = rankbench("jobs", "-w", workspace, "--json").json
+    log = rankbench("jobs", job["id"], "--log", "-w", workspace)
+    assert (log.code, log.out) == (0, "")
+    assert "is empty" in log.err and "No training query" in log.err
+
+
+def test_products_with_nothing_to_encode_are_counted(tmp_path: Path, rankbench: Any) -> None:
+    (tmp_path / "p.csv").write_text("id,title,brand\na,Tent,x\nb,,y\nc,,z\n")
+    root = tmp_path / "w"
+    shown = rankbench("init", root, "--catalog", tmp_path / "p.csv")
+    assert "empty text" in shown.out and "2 products have nothing" in shown.out
+    (tmp_path / "p.csv").write_text("id,title,brand\na,Tent,x\nb,,y\nc,Lamp,z\n")
+    told = rankbench("index", "-w", root)
+    assert told.code == 0 and "1 products have nothing in the encoded text" in told.err
+    assert rankbench("index", "-w", root, "--json").json["empty_texts"] == 1
+
+
+def test_crossval_tells_a_narrowed_linking_rule(
+    workspace: Path, tmp_path: Path, rankbench: Any
+) -> None:
+    rows = [f"word{n},{p},{g}\n" for n in range(30) for p, g in (("p01", "E"), ("p02", "E"))]
+    rows += [f"word{n},p03,I\n" for n in range(30)]
+    (tmp_path / "j.csv").write_text("query,product_id,label\n" + "".join(rows))
+    assert rankbench("import", "judgments", tmp_path / "j.csv", "-w", workspace).code == 0
+    options = ["--recipe", "adapter", "--set", "epochs=1", "--folds", 2, "--seeds", 1]
+    shown = rankbench("crossval", "-w", workspace, *options)
+    assert shown.code == 0, shown.err
+    assert "linked: " in shown.out and "only shared Exact products" in shown.out

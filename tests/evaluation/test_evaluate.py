@@ -37,7 +37,7 @@ def test_the_json_has_the_promised_keys(found) -> None:
     assert set(data["inputs"]) == {"catalog", "judgments", "measures"}
     for side, name in (("baseline", "base"), ("candidate", "tuned")):
         assert data[side]["encoder"] == name
-        assert set(DEFINITIONS) | {"encoder", "build"} == set(data[side])
+        assert set(DEFINITIONS) | {"encoder", "build", "unanswered"} == set(data[side])
     keys = {"mean", "low", "high", "p", "improved", "unchanged", "harmed", "n"}
     assert all(set(delta) == keys for delta in data["delta"].values())
     row = data["per_query"][0]

@@ -148,3 +148,17 @@ def test_bad_input_is_refused() -> None:
         paired_delta([1.0], [1.0], resamples=1)
     with pytest.raises(RankbenchError, match="threshold"):
         paired_delta([1.0], [1.0], unchanged=-1)
+
+
+def test_an_interval_ends_at_the_bound() -> None:
+    values = [1.0, 0.2]
+    free = paired_delta([0.0, 0.0], values)
+    clipped = paired_delta([0.0, 0.0], values, bound=1.0)
+    assert free.low < -1 and free.high > 1
+    assert (clipped.low, clipped.high) == (-1.0, 1.0)
+    assert (clipped.mean, clipped.p) == (free.mean, free.p)
+
+
+def test_few_queries_make_a_rough_interval() -> None:
+    rough = {n: paired_delta(np.zeros(n), np.linspace(0, 0.1, n)).rough for n in (1, 2, 19, 20)}
+    assert rough == {1: False, 2: True, 19: True, 20: False}

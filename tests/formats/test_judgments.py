@@ -261,3 +261,21 @@ def test_the_real_set_is_read_whole() -> None:
     assert judged.counts["judgments"] == 5368 and judged.counts["queries"] == 120
     assert judged.scale == "letters" and not judged.dropped
     assert judged.counts["duplicates"] == judged.counts["contradictions"] == 0
+
+
+@pytest.mark.parametrize(
+    ("header", "rows"),
+    [
+        ("qid,Search Term,Rating", "1,tent,3\n"),
+        ("Doc,Rating", "p1,3\n"),
+        ("qid,Search Term,Doc,Shelf", "1,tent,p1,a\n1,tent,p2,b\n"),
+    ],
+    ids=["no product", "no query", "no grade"],
+)
+def test_an_error_names_the_columns_as_the_file_does(
+    header: str, rows: str, tmp_path: Path
+) -> None:
+    (tmp_path / "j.csv").write_text(f"{header}\n{rows}")
+    with pytest.raises(RankbenchError) as caught:
+        read_judgments(tmp_path / "j.csv")
+    assert f"(it has {', '.join(header.split(','))})" in caught.value.what

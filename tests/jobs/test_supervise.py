@@ -213,3 +213,15 @@ def test_ids_are_never_given_twice(ws: Workspace) -> None:
     second = supervise._new_directory(ws.jobs_dir)
     assert (first.name, second.name) == ("0001", "0002")
     assert open_workspace(ws.root).jobs_dir == ws.jobs_dir
+
+
+def test_a_start_time_by_ps_does_not_depend_on_language_or_time_zone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = tmp_path / "ps"
+    told.write_text('#!/bin/sh\necho "S $LC_ALL $TZ"\n')
+    told.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    assert supervise._start_by_ps(os.getpid()) == "C UTC0"

@@ -77,7 +77,8 @@ def test_cancel_leaves_no_half_encoder(tiny_workspace: Workspace) -> None:
     ended = supervise.cancel(supervise.get(tiny_workspace, job.id))
     assert ended.state == "cancelled" and time.monotonic() - began < 9
     assert no_half_encoder(tiny_workspace)
-    assert not (job.path / "work").exists()
+    left = {"job.json", "pid", "log", "events.jsonl", "cancel"}
+    assert {path.name for path in job.path.iterdir()} <= left
 
 
 def test_a_killed_run_leaves_no_half_encoder_and_the_next_one_runs(

@@ -67,7 +67,15 @@ def test_judgments_of_unknown_products_are_left_out_and_counted() -> None:
         [*TWO, query(3, gone="E", p9="I")], TEXTS, max_per_query=9, negatives=1, seed=0
     )
     assert "q3" not in {row.query_id for row in found.rows}
-    assert any("1 judgments" in note for note in found.notes)
+    assert found.notes[-1] == "1 judgments of products that the catalog lacks were left out"
+
+
+def test_judgments_of_products_with_an_empty_text_are_left_out_and_counted_apart() -> None:
+    texts = TEXTS | {"p9": ""}
+    found = build_examples(
+        [*TWO, query(3, p8="E", p9="I")], texts, max_per_query=9, negatives=1, seed=0
+    )
+    assert "1 judgments of products whose encoded text is empty were left out" in found.notes
 
 
 @pytest.mark.parametrize(

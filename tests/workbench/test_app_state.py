@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from stand_in import StandIn, Status, workspace
 from engine.workspace import open_workspace
 from workbench import saved, themes
 from workbench.app import RankbenchApp
+from workbench.cancelling import canceller_of
 from workbench.messages import JobView
 from workbench.status import job_line
 from workbench.watching import jobs_of
@@ -151,6 +154,53 @@ async def test_a_failed_job_says_where_to_look(make_app) -> None:
         await until(lambda: "no [/] memory" in page(app))
         (told,) = [note.message for note in app._notifications]
         assert told.endswith("See `rankbench jobs 0007 --log`.")
+
+
+async def test_a_running_job_is_cancelled_from_the_palette(make_app) -> None:
+    jobs = [JobView("0001", "train", "done", "a-1"), JobView("0002", "train", "running", "b-1")]
+    hold, cancelled = threading.Event(), []
+
+    def cancel(job_id: str) -> None:
+        hold.wait(5)
+        cancelled.append(job_id)
+        jobs[1] = JobView("0002", "train", "cancelled", "b-1")
+
+    app = make_app(find_jobs=lambda: list(jobs), cancel_job=cancel)
+    async with app.run_test(size=(100, 24), notifications=True) as pilot:
+        await until(lambda: app.jobs != ())
+        await pilot.press("ctrl+p", *"cancel")
+        await pilot.pause(0.5)
+        assert "Cancel the running job" in page(app) and "training b-1" in page(app)
+        await pilot.press("enter")
+        await until(lambda: "Training b-1 stops at its next step." in page(app))
+        await pilot.press(*"lamp")
+        await until(answered(app, "lamp"))
+        hold.set()
+        await until(lambda: "train b-1 was cancelled." in page(app))
+        assert cancelled == ["0002"]
+        assert not app.live_jobs
+
+
+async def test_a_job_that_cannot_be_cancelled_is_told(make_app, ws) -> None:
+    jobs = [JobView("0042", "train", "running", "b-1")]
+    app = make_app(find_jobs=lambda: list(jobs))
+    async with app.run_test(size=(100, 24), notifications=True):
+        await until(lambda: app.jobs != ())
+        app.cancel_job(jobs[0])
+        await until(lambda: "There is no job '0042'." in page(app))
+
+
+def test_a_job_is_cancelled_as_the_command_does(ws, monkeypatch) -> None:
+    from engine import supervise
+
+    path = ws.jobs_dir / "0001"
+    path.mkdir(parents=True)
+    job = {"id": "0001", "kind": "train", "params": {}, "created": time.time()}
+    (path / "job.json").write_text(json.dumps(job))
+    ended = []
+    monkeypatch.setattr(supervise, "cancel", lambda found: ended.append(found.id))
+    canceller_of(ws)("0001")
+    assert ended == ["0001"]
 
 
 def test_jobs_are_read_from_their_directories(ws) -> None:

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 from looking import answered, lines, page, until
-from stand_in import StandIn, Status
+from stand_in import StandIn, workspace
 from textual import events
 
 from workbench.widgets.query_line import LIMIT
@@ -141,6 +141,21 @@ async def test_keys_that_come_in_one_read_reach_who_they_are_for(make_app) -> No
         await until(lambda: app.compare.query_line.value == "lampxy")
 
 
+@pytest.mark.parametrize(("key", "left"), [("ctrl+u", "xy"), ("backspace", "lamxy")])
+async def test_editing_keys_act_in_the_order_of_one_read(make_app, key: str, left: str) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press(*"lamp")
+        await until(answered(app, "lamp"))
+        for name, character in ((key, None), ("x", "x"), ("y", "y")):
+            app.post_message(events.Key(name, character))
+        await until(answered(app, left))
+        assert app.compare.query_line.value == left
+        pressed = app.compare.query_line.pressed
+        await pilot.press("backspace")
+        assert app.compare.query_line.pressed > pressed
+
+
 async def test_a_letter_in_a_list_goes_on_typing(make_app) -> None:
     app = make_app()
     async with app.run_test(size=(100, 30)) as pilot:
@@ -207,38 +222,6 @@ async def test_a_huge_paste_is_cut_with_a_note(make_app) -> None:
         await until(lambda: app.compare.comparison is not None)
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40), (59, 20), (40, 10), (20, 5), (5, 2), (1, 1)])
-async def test_every_size_paints(make_app, size: tuple[int, int]) -> None:
-    app = make_app()
-    async with app.run_test(size=size) as pilot:
-        await pilot.press(*"blue desk lamp")
-        await until(lambda: bool(app.compare.comparison))
-        await pilot.press("down", "right", "enter")
-        await pilot.pause(0.1)
-        await pilot.press("escape", "f1")
-        await pilot.pause(0.05)
-        await pilot.press("escape", "f2")
-        await pilot.pause(0.1)
-        await pilot.press("f4")
-        await pilot.pause(0.1)
-        assert len(lines(app)) == size[1]
-        if size[0] >= 60:
-            await pilot.press("escape", "escape")
-            assert len(app.compare.visible_lists) == 2
-
-
-async def test_where_two_lists_do_not_fit_one_is_shown(make_app) -> None:
-    app = make_app()
-    async with app.run_test(size=(50, 20)) as pilot:
-        await pilot.press(*"lamp")
-        await until(answered(app, "lamp"))
-        assert app.compare.visible_lists == [app.compare.baseline]
-        await pilot.press("down", "right")
-        await pilot.pause()
-        assert app.compare.visible_lists == [app.compare.candidate]
-        assert "tuned-01" in lines(app)[3]
-
-
 async def test_a_failing_search_says_so_where_the_results_are(make_app) -> None:
     app = make_app()
     async with app.run_test(size=(100, 30)) as pilot:
@@ -260,41 +243,28 @@ async def test_an_unexpected_error_is_one_line(make_app) -> None:
         await until(lambda: "ValueError: bad [/] thing" in page(app))
 
 
-async def test_parts_that_do_not_open_say_so(make_app, ws) -> None:
-    from engine.errors import RankbenchError
-    from workbench.app import RankbenchApp
-
-    def factory() -> StandIn:
-        raise RankbenchError("The catalog is gone.", "Run `rankbench init` again.")
-
-    app = RankbenchApp(ws, factory, find_jobs=list)
-    async with app.run_test(size=(100, 30)) as pilot:
-        await until(lambda: "The catalog is gone." in page(app))
-        assert "Run `rankbench init` again." in page(app)
-        await pilot.press("x")
-        await pilot.pause(0.1)
+@pytest.mark.parametrize(
+    ("query", "said"), [("zzz", "bm25 found nothing"), ("zz", "neither side found anything")]
+)
+async def test_a_side_without_hits_is_named(make_app, tmp_path, query: str, said: str) -> None:
+    root = workspace(tmp_path / "x", candidate="bm25", baseline="bm25" if query == "zz" else "base")
+    app = make_app(root=root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press(*query)
+        await until(answered(app, query))
+        await until(lambda: said in lines(app)[1])
+        assert "RBO" not in lines(app)[1] and "the same" not in page(app)
 
 
-async def test_bm25_answers_until_the_encoder_is_loaded(make_app) -> None:
-    hold = threading.Event()
-
-    class Slow(StandIn):
-        def prepare(self, name: str) -> None:
-            hold.wait(10)
-            super().prepare(name)
-
-    statuses = [Status("bm25", "bm25", True), Status("base", "encoder", False, "loading")]
-    app = make_app(Slow(statuses=statuses))
-    async with app.run_test(size=(100, 30)) as pilot:
+async def test_help_opens_over_a_product(make_app) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press(*"lamp")
         await until(answered(app, "lamp"))
-        assert "bm25 for base" in lines(app)[3]
-        assert "base loading, bm25 answers" in page(app)
-        hold.set()
-        await until(lambda: app.compare.comparison.baseline.encoder == "base")
-        await pilot.pause(0.1)
-        assert "bm25 for base" not in page(app)
-        assert "base loading" not in page(app)
+        await pilot.press("down", "enter", "f1")
+        await until(lambda: "anywhere" in page(app))
+        await pilot.press("escape", "escape")
+        assert app.screen is app.compare
 
 
 async def test_a_side_is_picked_and_kept(make_app, ws) -> None:

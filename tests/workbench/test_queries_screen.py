@@ -51,6 +51,70 @@ async def test_filters_and_sorting(make_app) -> None:
         assert [row.query for row in screen.table.rows] == queries
 
 
+async def test_words_narrow_the_queries_as_they_are_typed(make_app) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(lambda: app.judged != ())
+        await pilot.press("f2")
+        screen = app.screen
+        await until(lambda: bool(screen.rows) and "improved" in page(app))
+        assert "u unseen only" in lines(app)[2] and "/ filter" in lines(app)[-1]
+        await pilot.press("slash", *"LAMP r")
+        shown = [row.query for row in screen.table.rows]
+        assert shown and all("lamp" in query and "r" in query for query in shown)
+        await until(lambda: f"{len(shown)} of 24 queries" in lines(app)[2])
+        assert "/ LAMP r" in lines(app)[3]
+        await pilot.press("enter", "u")
+        assert screen.table.has_focus and "LAMP r" in lines(app)[3]
+        assert {row.seen for row in screen.table.rows} <= {True}
+        await pilot.press("u", "escape")
+        assert app.screen is screen and len(screen.table.rows) == 24
+        assert "LAMP" not in page(app)
+        await pilot.press("escape")
+        assert app.screen is app.compare
+
+
+async def test_esc_in_the_filter_clears_it_and_returns_to_the_rows(make_app) -> None:
+    app = make_app()
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(lambda: app.judged != ())
+        await pilot.press("f2")
+        screen = app.screen
+        await until(lambda: bool(screen.rows))
+        await pilot.press("slash", *"no such query")
+        await until(lambda: "No query passes these filters." in page(app))
+        await pilot.press("escape")
+        await pilot.pause()
+        assert screen.table.has_focus and len(screen.table.rows) == 18
+        await pilot.press("slash", *"tent", "down", "down")
+        assert screen.table.has_focus and screen.table.cursor == 1
+
+
+async def test_intervals_of_rows_no_longer_shown_are_not_computed(make_app, monkeypatch) -> None:
+    from engine.evaluation import intervals
+
+    computed: list[int] = []
+    real = intervals.paired_delta
+
+    def counted(left, right, **options):
+        computed.append(len(left))
+        return real(left, right, **options)
+
+    monkeypatch.setattr(intervals, "paired_delta", counted)
+    app = make_app()
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(lambda: app.judged != ())
+        await pilot.press("f2")
+        await until(lambda: bool(computed) and "improved" in page(app))
+        computed.clear()
+        hold = threading.Event()
+        app.searcher.ask(lambda _: hold.wait(5) and None)
+        await pilot.press("slash", *"desk lamp")
+        hold.set()
+        await until(lambda: bool(computed) and "improved" in page(app))
+        assert len(computed) == 1
+
+
 async def test_enter_opens_the_query_in_compare(make_app) -> None:
     app = make_app()
     async with app.run_test(size=(100, 30)) as pilot:

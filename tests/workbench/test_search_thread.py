@@ -61,8 +61,39 @@ def test_a_question_that_fails_does_not_end_the_thread() -> None:
     thread.ask(lambda comparer: 1 / 0)
     thread.submit(request(1))
     wait_for(lambda: any(isinstance(m, messages.Answered) for m in posted))
-    wait_for(lambda: any(isinstance(m, messages.SaveFailed) for m in posted))
+    wait_for(lambda: any(isinstance(m, messages.TaskFailed) for m in posted))
     thread.stop()
+
+
+def test_a_failed_opening_is_tried_again_by_the_next_search_only() -> None:
+    posted: list[object] = []
+    tries: list[int] = []
+
+    def factory() -> StandIn:
+        tries.append(1)
+        if len(tries) == 1:
+            raise OSError("not there")
+        return StandIn()
+
+    thread = SearchThread(factory, posted.append)
+    thread.submit(request(1))
+    thread.start()
+    wait_for(lambda: any(isinstance(m, messages.OpeningFailed) for m in posted))
+    time.sleep(0.05)
+    assert len(tries) == 1
+    thread.submit(request(2, "tent"))
+    wait_for(lambda: any(isinstance(m, messages.Answered) for m in posted))
+    thread.stop()
+    assert [m.request.number for m in posted if isinstance(m, messages.Answered)] == [2]
+
+
+def test_leaving_after_a_failed_opening_ends_the_thread() -> None:
+    posted: list[object] = []
+    thread = SearchThread(lambda: 1 / 0, posted.append)
+    thread.start()
+    wait_for(lambda: bool(posted))
+    thread.stop(5)
+    assert not thread._thread.is_alive()
 
 
 def test_stopping_runs_what_was_asked_and_closes_the_comparer() -> None:

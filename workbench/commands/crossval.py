@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,9 +9,19 @@ from typing import TYPE_CHECKING
 import click
 
 from engine.workspace import Workspace
+from workbench.commands.findings import NARROWED
 from workbench.commands.following import painter
 from workbench.commands.options import json_option, with_workspace
-from workbench.commands.output import emit_json, number, p_value, progress_bar, safe, say, table
+from workbench.commands.output import (
+    emit_json,
+    note_small,
+    number,
+    p_value,
+    progress_bar,
+    safe,
+    say,
+    table,
+)
 
 if TYPE_CHECKING:
     from engine.evaluation.intervals import Delta
@@ -54,10 +62,11 @@ def command(
 
     Stopped with Ctrl-C or otherwise, the same command goes on with the next fold.
     """
+    from engine.experiments.store import directory_of
     from engine.training.recipe import load_recipe
 
     chosen = load_recipe(recipe).with_set(settings)
-    place = directory(workspace, chosen, folds)
+    place = directory_of(workspace, chosen, folds)
     try:
         result = run(workspace, chosen, place, folds, range(seeds), by or ("stratum",), fresh)
     except KeyboardInterrupt:
@@ -69,22 +78,6 @@ def command(
         return
     show(result)
     say(f"Scores and run files of every fold: {place}")
-
-
-def directory(workspace: Workspace, recipe: Recipe, folds: int) -> Path:
-    """Where this recipe's folds are kept: other settings, base or judgments, another directory."""
-    from engine.encoders.registry import BASE, encoder_fingerprint, resolve
-    from engine.index.store import catalog_hash
-    from engine.records import Records
-
-    with Records(workspace.records_path) as records:
-        judgments = records.judgments_hash()
-    what = recipe.to_json()["parameters"]
-    what.pop("seed", None)
-    key = [what, folds, encoder_fingerprint(resolve(workspace, BASE)), judgments]
-    key += [catalog_hash(workspace), workspace.settings.template, dict(workspace.settings.gains)]
-    digest = hashlib.sha256(json.dumps(key, sort_keys=True, default=list).encode()).hexdigest()[:8]
-    return workspace.reports_dir / f"crossval-{recipe.name}-{digest}"
 
 
 def run(
@@ -141,6 +134,8 @@ def show(result: CrossvalResult) -> None:
         f"{result.recipe['name']}, out of fold: {result.queries} queries, {result.folds} folds, "
         f"mean of {seeds} a query ({result.excluded} queries left out)"
     )
+    if result.linked_by in NARROWED:
+        click.echo(f"linked: {NARROWED[result.linked_by]}")
     rows = [(row.measure, row) for row in result.table]
     strata = [
         (f"{PRIMARY} {name}", row)
@@ -155,6 +150,7 @@ def show(result: CrossvalResult) -> None:
                 click.echo()
                 _table(other, strata, result.unchanged)
             click.echo()
+    note_small(delta for _, row in rows + strata for delta in row.deltas.values())
 
 
 def _table(other: str, rows: Sequence[tuple[str, Row]], unchanged: float) -> None:

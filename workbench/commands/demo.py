@@ -9,8 +9,10 @@ import click
 
 import workbench
 from engine.errors import RankbenchError, UsageError
+from engine.making.make import Plan, make
 from engine.workspace import Workspace, is_workspace, open_workspace
-from workbench.commands import making, search
+from workbench.commands import search
+from workbench.commands.hints import hint
 from workbench.commands.index import build, summary
 from workbench.commands.open_app import check_terminal, open_app
 from workbench.commands.options import demo_root, json_option, new_root, workspace_option
@@ -38,7 +40,7 @@ def command(ctx: click.Context, directory: Path | None, headless: bool, as_json:
     appears when it is ready.
     """
     if as_json and not headless:
-        raise UsageError("--json goes with --headless.", "rankbench demo --headless --json")
+        raise UsageError("--json goes with --headless.", "`rankbench demo --headless --json`")
     root = new_root(ctx, directory) or demo_root()
     if not headless:
         check_terminal()  # before anything is made
@@ -55,8 +57,8 @@ def ready(root: Path) -> Workspace:
     if not is_workspace(root):
         files = shipped_files()
         say(f"Making the demo shop in {root} …")
-        making.make(
-            making.Plan(
+        make(
+            Plan(
                 root=root,
                 catalog=files / "products.csv",
                 judgments=files / "judgments.csv",
@@ -141,7 +143,7 @@ def compare_headless(workspace: Workspace, as_json: bool) -> None:
     for result in results:
         search.show(*result)
         click.echo()
-    say("Next: rankbench demo opens the app; rankbench eval measures all queries.")
+    hint("Next: `rankbench` opens the app; `rankbench eval` measures all queries.")
 
 
 def chosen(queries: list[JudgedQuery]) -> list[JudgedQuery]:

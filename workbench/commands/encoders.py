@@ -8,6 +8,7 @@ import click
 
 from engine.errors import UsageError
 from engine.workspace import Workspace
+from workbench.commands.hints import hint
 from workbench.commands.options import json_option, with_workspace
 from workbench.commands.output import cut, emit_json, number, say, table
 
@@ -31,11 +32,11 @@ def command(
     if source is not None and remove is not None:
         raise UsageError("--add and --remove do not go together.", "Give one of them.")
     if name is not None and source is None:
-        raise UsageError("--name goes with --add.", "rankbench encoders --add ID --name N")
+        raise UsageError("--name goes with --add.", "`rankbench encoders --add ID --name N`")
     if source is not None:
         say(f"Loading {source} …")
         added = registry.add(workspace, source, name)
-        say(f"Added {added.name}. Next: rankbench index --encoder {added.name}")
+        hint(f"Added {added.name}. Next: `rankbench index --encoder {added.name}`")
     if remove is not None:
         from engine.index.build import remove_encoder
 

@@ -13,6 +13,7 @@ from workbench.commands.options import json_option, with_workspace
 from workbench.commands.output import (
     cut,
     emit_json,
+    note_small,
     number,
     p_value,
     progress_bar,
@@ -100,6 +101,7 @@ def command(
     show(result, extra)
     if by:
         show_groups(by, groups, result.unchanged)
+    note_small(delta for part in (result, *groups.values()) for delta in part.delta.values())
     if per_query:
         show_queries(result)
 
@@ -147,6 +149,17 @@ def show(result: Evaluation, cosines: Mapping[str, Mapping[str, float | None]]) 
         say(f"{len(result.excluded)} queries without a positive grade in the catalog left out.")
     if result.absent:
         say(f"{result.absent:,} judgments of products that are not in the catalog left out.")
+    if result.without_exact:
+        say(
+            f"{result.without_exact} of the {result.queries} queries have no Exact product: their "
+            "mrr@10, recall@50 and precision@10 are 0 by definition."
+        )
+    for side in (result.baseline, result.candidate):
+        if side.unanswered:
+            say(
+                f"{cut(side.encoder, 60)}: the run has no answer to {len(side.unanswered)} of the "
+                f"{result.queries} queries; each counts 0."
+            )
     if not result.queries:
         say(_nothing(result))
 

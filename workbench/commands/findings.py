@@ -1,133 +1,14 @@
-"""What `init` and `import` found in a person's files, to print and as JSON."""
+"""How what `init` and `import` found in a person's files is printed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from engine.workspace import GRADES, Settings
 from workbench.commands.output import facts, safe
 
 if TYPE_CHECKING:
-    from engine.catalog.queries import Added
-    from engine.catalog.schema import CatalogReport
-    from engine.formats.judgments import JudgmentFile
-
-
-@dataclass(frozen=True, slots=True)
-class Imported:
-    """What became of a judgment file in the records.
-
-    Attributes:
-        splits: split -> queries of the workspace.
-        linked_by: the rule by which new queries were linked (`engine.catalog.splits.link`), or "".
-    """
-
-    splits: Mapping[str, int]
-    added: Added
-    linked_by: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class JudgmentFindings:
-    """Of a judgment file.
-
-    Attributes:
-        grades: grade -> judgments; mapping: value (or range) in the file -> grade.
-        duplicates: rows that repeat a pair; contradictions: those that repeat it with another
-            grade.
-        dropped: reason -> judgments left out.
-        unknown_products: judgments whose product is not in the catalog.
-        splits: split -> queries of the workspace.
-        linked_by: the rule by which new queries were linked before they got splits, or "".
-        joined: the file's query id -> the known id of the same text; renamed: -> a fresh id.
-    """
-
-    format: str
-    scale: str
-    judgments: int
-    queries: int
-    grades: Mapping[str, int]
-    mapping: Mapping[str, str]
-    duplicates: int
-    contradictions: int
-    dropped: Mapping[str, int]
-    unknown_products: int
-    splits: Mapping[str, int]
-    linked_by: str
-    joined: Mapping[str, str]
-    renamed: Mapping[str, str]
-    notes: tuple[str, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-
-@dataclass(frozen=True, slots=True)
-class Findings:
-    """Of a catalog, and of the judgments that came with it.
-
-    Attributes:
-        columns: canonical column -> the file's; missing: column -> products without it.
-        encoder: id or path of the base encoder, "packaged" for the one that comes along.
-    """
-
-    workspace: str
-    rows: int
-    products: int
-    duplicates: int
-    no_id: int
-    columns: Mapping[str, str]
-    missing: Mapping[str, int]
-    template: str
-    encoder: str
-    notes: tuple[str, ...]
-    judgments: JudgmentFindings | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-
-def of_catalog(settings: Settings, root: Path, report: CatalogReport) -> Findings:
-    """The findings of a catalog that was read."""
-    return Findings(
-        workspace=str(root.resolve()),
-        rows=report.rows,
-        products=report.kept,
-        duplicates=report.duplicates,
-        no_id=report.no_id,
-        columns=settings.columns,
-        missing=report.missing,
-        template=settings.template,
-        encoder=settings.encoder or "packaged",
-        notes=report.notes,
-    )
-
-
-def of_judgments(
-    judged: JudgmentFile, unknown_products: int, imported: Imported
-) -> JudgmentFindings:
-    """The findings of a judgment file that was read."""
-    counts = judged.counts
-    return JudgmentFindings(
-        format=judged.format,
-        scale=judged.scale,
-        judgments=judged.frame.height,
-        queries=judged.frame["query_id"].n_unique(),
-        grades={grade: counts.get(grade, 0) for grade in GRADES},
-        mapping=judged.mapping,
-        duplicates=counts.get("duplicates", 0),
-        contradictions=counts.get("contradictions", 0),
-        dropped=judged.dropped,
-        unknown_products=unknown_products,
-        splits=imported.splits,
-        linked_by=imported.linked_by,
-        joined=imported.added.joined,
-        renamed=imported.added.renamed,
-        notes=judged.notes,
-    )
+    from engine.making.findings import Findings, JudgmentFindings
 
 
 def show(found: Findings) -> None:
@@ -153,8 +34,19 @@ def _catalog_lines(found: Findings) -> list[tuple[str, str]]:
         missing = found.missing.get(name, 0)
         share = f", {missing:,} empty ({_percent(missing, found.products)})" if missing else ""
         lines.append(("column", f"{name}{renamed}{share}"))
+    if found.unused:
+        names = safe(", ".join(found.unused))
+        lines.append(("not used", f"{names} (kept; --column or --template takes one in)"))
     lines += [("note", safe(note)) for note in found.notes]
-    return [*lines, ("encoded text", safe(found.template)), ("encoder", found.encoder)]
+    lines.append(("encoded text", safe(found.template)))
+    if found.empty_texts:
+        lines.append(("empty text", empty(found.empty_texts)))
+    return [*lines, ("encoder", found.encoder)]
+
+
+def empty(count: int) -> str:
+    """What to know of products with nothing to encode."""
+    return f"{count:,} products have nothing in the encoded text: an encoder ranks them by chance"
 
 
 def _judgment_lines(found: JudgmentFindings) -> list[tuple[str, str]]:
@@ -164,6 +56,8 @@ def _judgment_lines(found: JudgmentFindings) -> list[tuple[str, str]]:
         raw = [safe(value) for value, to in found.mapping.items() if to == grade]
         source = f"  from {', '.join(raw)}" if raw and raw != [grade] else ""
         lines.append((f"grade {grade}", f"{count:,} ({_percent(count, found.judgments)}){source}"))
+    if not found.grades["E"]:
+        lines.append(("no Exact", "mrr@10, recall@50, precision@10 will be 0, and nothing trains"))
     if found.duplicates:
         again = f"{found.duplicates:,} repeat a query and product with the same grade"
         lines.append(("left out", again))
@@ -182,14 +76,14 @@ def _judgment_lines(found: JudgmentFindings) -> list[tuple[str, str]]:
     if found.renamed:
         other = "of the file have the id of a query with another text and got a fresh one"
         lines.append(("renamed", f"{len(found.renamed):,} queries {other}: {_ids(found.renamed)}"))
-    if found.linked_by in _NARROWED:
-        lines.append(("linked", _NARROWED[found.linked_by]))
+    if found.linked_by in NARROWED:
+        lines.append(("linked", NARROWED[found.linked_by]))
     return lines + [("note", safe(note)) for note in found.notes]
 
 
 # By `engine.catalog.splits`' names of the rules, which this module does not load for.
 _ALL_ONE = "judged products are shared so widely that they would link most queries into one group"
-_NARROWED = {
+NARROWED = {
     "exact products": f"{_ALL_ONE}; only shared Exact products and near-equal texts share a split",
     "texts": f"{_ALL_ONE}; only near-equal texts share a split",
 }

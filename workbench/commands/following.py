@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import RankbenchError
+from workbench.commands.hints import hint
 from workbench.commands.jobs import duration
 from workbench.commands.output import safe, say
 
@@ -34,11 +35,15 @@ def follow(job: Job) -> dict[str, Any]:
         with painter() as paint:
             for event in supervise.follow(job):
                 last = event
-                paint(event)
+                # How it failed is told once, by the error below.
+                if event.get("event") not in ("failed", "cancelled", "died"):
+                    paint(event)
     except KeyboardInterrupt:
         say()
         say(f"Job {job.id} goes on in the background.")
-        say(f"  `rankbench jobs {job.id}` watches it, `rankbench jobs {job.id} --cancel` stops it.")
+        hint(
+            f"  `rankbench jobs {job.id}` watches it, `rankbench jobs {job.id} --cancel` stops it."
+        )
         raise
     end = last.get("event", "died")
     if end == "done":

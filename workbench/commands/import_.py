@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
+from engine.making.make import add_judgments
 from engine.workspace import Workspace
-from workbench.commands import findings, making
+from workbench.commands import findings
 from workbench.commands.options import json_option, with_workspace
 from workbench.commands.output import emit_json
 
@@ -28,7 +29,7 @@ def command(
     as_json: bool,
 ) -> None:
     """Read FILE into the workspace. A run needs no import: name it as the side run:FILE."""
-    found = making.add_judgments(workspace, file, queries, scale)
+    found = add_judgments(workspace, file, queries, scale)
     if as_json:
         emit_json(found.to_json())
     else:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from engine.making.refresh import refresh_items
 from engine.workspace import Workspace
-from workbench.commands.making import refresh_items
+from workbench.commands.findings import empty
+from workbench.commands.hints import hint
 from workbench.commands.options import json_option, with_workspace
 from workbench.commands.output import emit_json, progress_bar, say
 
@@ -26,10 +28,15 @@ def command(workspace: Workspace, encoder: str, rebuild: bool, as_json: bool) ->
 
     The catalog file is read again where it, or the workspace's settings, changed.
     """
+    from engine.index.store import empty_texts
+
     note = refresh_items(workspace)
     if note:
         say(note)
     report = build(workspace, encoder, rebuild)
+    nothing = empty_texts(workspace)
+    if nothing:
+        say(f"{empty(nothing)}.")
     if as_json:
         rate = report.encoded / report.seconds if report.seconds else None
         emit_json(
@@ -38,11 +45,12 @@ def command(workspace: Workspace, encoder: str, rebuild: bool, as_json: bool) ->
                 "encoded": report.encoded,
                 "seconds": report.seconds,
                 "rows_per_s": rate,
+                "empty_texts": nothing,
             }
         )
     else:
         click.echo(summary(report))
-        say("Next: rankbench search QUERY, or rankbench to open the app.")
+        hint("Next: `rankbench search QUERY`, or `rankbench` to open the app.")
 
 
 def build(workspace: Workspace, encoder: str = "base", rebuild: bool = False) -> BuildReport:

@@ -7,7 +7,9 @@ from pathlib import Path
 import click
 
 from engine.errors import UsageError
-from workbench.commands import findings, making
+from engine.making.make import Plan, make
+from workbench.commands import findings
+from workbench.commands.hints import hint
 from workbench.commands.options import json_option, new_root, parse_pairs, workspace_option
 from workbench.commands.output import emit_json, say
 
@@ -59,12 +61,12 @@ def command(
     """Make a workspace in DIR. Never prompts; prints what it found."""
     root = new_root(ctx, directory)
     if root is None:
-        raise UsageError("init needs a directory.", "rankbench init DIR --catalog FILE")
+        raise UsageError("init needs a directory.", "`rankbench init DIR --catalog FILE`")
     if queries is not None and judgments is None:
         raise UsageError("--queries goes with --judgments.", "Add --judgments FILE.")
     from engine.formats.columns import parse_overrides
 
-    plan = making.Plan(
+    plan = Plan(
         root=root,
         catalog=catalog,
         judgments=judgments,
@@ -76,13 +78,13 @@ def command(
         gains=parse_gains(gains),
         force=force,
     )
-    found = making.make(plan)
+    found = make(plan)
     if as_json:
         emit_json(found.to_json())
     else:
         findings.show(found)
     say()
-    say(f"Next: rankbench index -w {root}")
+    hint("Next: `rankbench index`")
 
 
 def parse_gains(texts: tuple[str, ...]) -> dict[str, float]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
 
 from engine.errors import UsageError
 from engine.workspace import Workspace
+from workbench.commands.hints import hint
 from workbench.commands.options import json_option, with_workspace
 from workbench.commands.output import cut, emit_json, safe, say, table
 
@@ -46,7 +48,7 @@ def command(
         emit_json([job.to_json() for job in found])
         return
     if not found:
-        say("No jobs yet. `rankbench train --recipe infonce` starts one.")
+        hint("No jobs yet. `rankbench train --recipe infonce` starts one.")
         return
     table(
         ["id", "kind", "state", "encoder", "started", "progress", "left", "error"],
@@ -57,13 +59,15 @@ def command(
 
 def show_log(job: Job) -> None:
     """Print what a job wrote: its log, line by line, made harmless for a terminal."""
-    path = job.path / "log"
-    try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            for line in file:
-                click.echo(safe(line))
-    except FileNotFoundError:
-        say(f"Job {job.id} has written no log.")
+    written = False
+    with suppress(FileNotFoundError), (job.path / "log").open(errors="replace") as file:
+        for line in file:
+            written = True
+            click.echo(safe(line))
+    if not written:
+        say(f"The log of job {job.id} is empty: it printed nothing.")
+        if job.error:
+            hint(safe(job.error))
 
 
 def duration(seconds: float | None) -> str:

@@ -11,15 +11,22 @@ import click
 
 from engine.errors import UsageError
 from engine.workspace import Workspace, is_workspace, open_workspace
+from workbench.commands.hints import Place, place_of
+from workbench.commands.output import say
 
 Function = Callable[..., Any]
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
 
 
-def _remember(ctx: click.Context, parameter: click.Parameter, value: Path | None) -> None:
-    if value is not None:
-        ctx.find_root().obj = value
+def _remember(ctx: click.Context, parameter: click.Parameter, values: tuple[Path, ...]) -> None:
+    place = place_of(ctx)
+    for value in values:
+        if place.given is not None and place.given.resolve() != value.resolve():
+            raise UsageError(
+                f"Two workspaces given: -w {place.given} and -w {value}.", "Name only one."
+            )
+        place.given = value
 
 
 def workspace_option(function: Function) -> Function:
@@ -29,6 +36,8 @@ def workspace_option(function: Function) -> Function:
         "--workspace",
         type=click.Path(path_type=Path, file_okay=True),
         metavar="DIR",
+        # Several are taken so that two that differ can be refused.
+        multiple=True,
         expose_value=False,
         callback=_remember,
         help="The workspace; default: this directory if it is one, else the demo's.",
@@ -48,24 +57,31 @@ def with_workspace(function: Function) -> Function:
 def current_workspace(ctx: click.Context) -> Workspace:
     """Open what `-w` names, else the current directory if it is a workspace, else the demo's.
 
+    That it is the demo's by default is told in one line on stderr.
+
     Raises:
         RankbenchError: there is none, or it cannot be read.
     """
-    chosen: Path | None = ctx.find_root().obj
-    if chosen is not None:
-        return open_workspace(chosen)
+    place = place_of(ctx)
+    if place.given is not None:
+        return open_workspace(place.given)
     here = Path.cwd()
     if is_workspace(here) or not is_workspace(demo_root()):
         return open_workspace(here)
-    return open_workspace(demo_root())
+    place.given = demo_root()
+    say(f"The demo's workspace ({place.given}); `-w DIR` names another.")
+    return open_workspace(place.given)
 
 
 def new_root(ctx: click.Context, directory: Path | None) -> Path | None:
     """Where a command that makes a workspace should make it: DIR or `-w DIR`, never two places."""
-    chosen: Path | None = ctx.find_root().obj
-    if directory is not None and chosen is not None and directory != chosen:
-        raise UsageError(f"Two directories given: {directory} and -w {chosen}.", "Name only one.")
-    return directory if directory is not None else chosen
+    place: Place = place_of(ctx)
+    if directory is not None and place.given is not None and directory != place.given:
+        raise UsageError(
+            f"Two directories given: {directory} and -w {place.given}.", "Name only one."
+        )
+    place.given = place.given if directory is None else directory
+    return place.given
 
 
 def demo_root() -> Path:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from engine.evaluation.intervals import Delta
 
 
 def emit_json(value: Any) -> None:
@@ -60,6 +63,18 @@ def number(value: float | None, digits: int = 4, sign: bool = False) -> str:
 def p_value(p: float | None) -> str:
     """A p value to three digits; never a zero that it is not."""
     return "<.001" if p is not None and p < 0.001 else number(p, 3)
+
+
+def note_small(deltas: Iterable[Delta]) -> None:
+    """Say where intervals over few queries should be read with care."""
+    sizes = sorted({delta.n for delta in deltas if delta.rough})
+    if not sizes:
+        return
+    few = f"n = {sizes[0]}" if len(sizes) == 1 else f"n from {sizes[0]} to {sizes[-1]}"
+    say(
+        f"With {few} an interval is wide and approximate; close to 0 it and p, which are made "
+        "differently, may disagree."
+    )
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> None:

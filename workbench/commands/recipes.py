@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from workbench.commands.hints import hint
 from workbench.commands.options import json_option
 from workbench.commands.output import emit_json, say, table
 
@@ -23,7 +24,7 @@ def command(name: str | None, as_json: bool) -> None:
             emit_json([recipe.to_json() for recipe in recipes])
             return
         table(["recipe", "what it does"], [[r.name, r.summary] for r in recipes], left=2)
-        say("`rankbench recipes NAME` lists the settings of one.")
+        hint("`rankbench recipes NAME` lists the settings of one.")
         return
     recipe = load_recipe(name)
     if as_json:
@@ -37,7 +38,8 @@ def command(name: str | None, as_json: bool) -> None:
         rows.append([key, written(value), f"{about.low:g} to {about.high:g}", about.help])
     table(["setting", "value", "from, to", "meaning"], rows, left=4)
     say()
-    say(f"rankbench train --recipe {name} --set {rows[0][0]}={rows[0][1]}" if rows else "")
+    if rows:
+        hint(f"`rankbench train --recipe {name} --set {rows[0][0]}={rows[0][1]}`")
 
 
 def written(value: Any) -> str:

@@ -16,7 +16,7 @@ from workbench.commands.output import cut, emit_json, number, safe, say, table
 
 if TYPE_CHECKING:
     from engine.ranking.comparer import Comparer
-    from engine.ranking.comparison import Comparison, Hit
+    from engine.ranking.comparison import Comparison, Hit, SideResult
 
 FLOORED = ("ndcg", "ndcg@10", "rbo_ideal")
 Floors = Mapping[str, float | None]
@@ -43,7 +43,7 @@ def command(
 
     text = sys.stdin.read() if query == ("-",) else " ".join(query)
     if not text.strip():
-        raise UsageError("The query is empty.", 'Give some words: rankbench search "tent pegs".')
+        raise UsageError("The query is empty.", 'Give some words: `rankbench search "tent pegs"`.')
     comparer = Comparer(workspace)
     try:
         result = comparer.compare(text, baseline or workspace.settings.baseline, candidate or "", k)
@@ -96,8 +96,9 @@ def show(result: Comparison, floor: Floors) -> None:
     names = [cut(side.encoder, width) for side in sides]
     if rows:
         table(["#", "", "", names[0], "", "", names[1]], rows, left=7)
-    else:
-        say("No product matches on either side.")
+    for side in sides:
+        if not side.hits:
+            say(_nothing(side))
     click.echo()
     measures = [
         [
@@ -114,7 +115,19 @@ def show(result: Comparison, floor: Floors) -> None:
         table(["measure", *names, "delta", "random"], measures)
     else:
         say("The query is not judged: no measures.")
-    click.echo(f"rbo between the sides  {number(result.rbo)}")
+    silent = [name for name, side in zip(names, sides, strict=True) if not side.hits]
+    why = f"  ({' and '.join(silent)}: nothing to compare)" if silent else ""
+    click.echo(f"rbo between the sides  {'—' if silent else number(result.rbo)}{why}")
+
+
+def _nothing(side: SideResult) -> str:
+    """Why a side's list is empty."""
+    name = cut(side.encoder, 60)
+    if not side.unanswered:
+        return f"{name}: no product matches."
+    if not side.encoder.startswith("run:"):
+        return f"{name}: it has no answer to this query; its measures are 0."
+    return f"{name}: the run has no such query, or none of its products is in the catalog."
 
 
 def _cells(hit: Hit, width: int) -> list[str]:

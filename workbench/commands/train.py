@@ -8,8 +8,9 @@ import click
 
 from engine.workspace import Workspace
 from workbench.commands.following import follow
+from workbench.commands.hints import hint
 from workbench.commands.options import json_option, with_workspace
-from workbench.commands.output import emit_json, number, safe, say
+from workbench.commands.output import emit_json, number, safe
 
 KEYS = ("encoder", "beats_base", "note", "measure", "base_score", "tuned_score", "rows", "seconds")
 
@@ -43,7 +44,7 @@ def command(
     check(workspace, params)  # a wrong name or setting is told here, not by a job that failed
     job = supervise.start(workspace, "train", params)
     if detach:
-        say(f"Job {job.id} trains in the background; `rankbench jobs {job.id}` shows how it goes.")
+        hint(f"Job {job.id} trains in the background; `rankbench jobs {job.id}` shows how it goes.")
         if as_json:
             emit_json(job.to_json())
         else:
@@ -64,4 +65,4 @@ def show(end: dict[str, Any]) -> None:
         click.echo(f"dev      {scores}  {end['measure']}")
     if end.get("note"):
         click.echo(f"note     {safe(str(end['note']))}")
-    say(f"Next: rankbench eval --candidate {end['encoder']}")
+    hint(f"Next: `rankbench eval --candidate {end['encoder']}`")

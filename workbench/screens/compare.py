@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -11,11 +12,12 @@ from textual.containers import Horizontal
 from textual.screen import Screen
 from textual.widgets import Input, Static
 
+from engine.catalog.queries import JudgedQuery
 from engine.ranking.comparison import Comparison
 from workbench.messages import Trouble
 from workbench.text import printable
 from workbench.widgets.delta_line import DeltaLine
-from workbench.widgets.lines import KeyLine, StatusLine
+from workbench.widgets.lines import Key, KeyLine, StatusLine
 from workbench.widgets.painted import Piece, Rule
 from workbench.widgets.query_line import LIMIT, QueryLine
 from workbench.widgets.ranking_list import RankingList
@@ -25,17 +27,22 @@ if TYPE_CHECKING:
     from workbench.app import RankbenchApp
 
 _TWO_LISTS = 60
+_EXAMPLES = 8
 Steps = list[tuple[int, str]] | None
 
 ALWAYS = (
-    ("F1", "help", "app.help"),
-    ("F2", "queries", "app.queries"),
-    ("F3", "left side", "app.pick('baseline')"),
-    ("F4", "right side", "app.pick('candidate')"),
+    Key("F1", "help", "app.help"),
+    Key("F2", "queries", "app.queries"),
+    Key("F3", "left side", "app.pick('baseline')", "left"),
+    Key("F4", "right side", "app.pick('candidate')", "right"),
+    Key("^P", "all commands", "app.command_palette", "more"),
 )
-IN_QUERY = (("↓", "lists", "screen.lists"), ("Tab", "complete", "screen.complete"), *ALWAYS)
-IN_LISTS = (("/", "query", "screen.query_line"), ("Enter", "product", "screen.product"), *ALWAYS)
-PALETTE = ("^P", "all commands", "app.command_palette")
+IN_QUERY = (Key("↓", "lists", "screen.lists"), Key("Tab", "complete", "screen.complete"), *ALWAYS)
+IN_LISTS = (
+    Key("/", "query", "screen.query_line"),
+    Key("Enter", "product", "screen.product"),
+    *ALWAYS,
+)
 
 
 class CompareScreen(Screen[None]):
@@ -76,7 +83,7 @@ class CompareScreen(Screen[None]):
         self.lists = (self.baseline, self.candidate)
         self.active = self.baseline
         self.status_line = StatusLine(id="status")
-        self.key_line = KeyLine((*IN_QUERY, PALETTE), id="keys")
+        self.key_line = KeyLine(IN_QUERY, id="keys")
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="line"):
@@ -131,7 +138,7 @@ class CompareScreen(Screen[None]):
             self.baseline.notice = (
                 ("faint", "Nothing typed yet. Judged queries to begin with:"),
                 ("plain", ""),
-                *(("plain", query) for query in self.app.examples),
+                *(("plain", query) for query in _examples(judged)),
             )
             self.baseline.repaint()
         self.delta_line.show(None, number, hint=hint)
@@ -250,10 +257,10 @@ class CompareScreen(Screen[None]):
         focused = self.focused
         if isinstance(focused, RankingList):
             self._activate(focused)
-            self.key_line.show((*IN_LISTS, PALETTE))
+            self.key_line.show(IN_LISTS)
         elif isinstance(focused, QueryLine):
             self._link()
-            self.key_line.show((*IN_QUERY, PALETTE))
+            self.key_line.show(IN_QUERY)
 
     @on(RowList.Moved)
     def _link(self) -> None:
@@ -268,3 +275,9 @@ class CompareScreen(Screen[None]):
     def action_product(self) -> None:
         if self.comparison is not None and self.active.hit is not None:
             self.app.show_product(self.comparison, self.active.hit.product_id)
+
+
+def _examples(judged: Sequence[JudgedQuery]) -> list[str]:
+    """A few judged queries for a person who does not know the catalog."""
+    step = max(1, len(judged) // _EXAMPLES)
+    return [printable(query.query) for query in judged[::step][:_EXAMPLES]]

@@ -14,16 +14,17 @@ from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from workbench.widgets.lines import KeyLine
+from workbench.widgets.lines import Key, KeyLine
 
 _WIDTH = 66
 
+HINTS = (Key("↑↓", "scroll"), Key("Esc", "back", "screen.dismiss"))
 KEYS = (
     ("anywhere", ""),
     ("F1", "this page (also ? in a list)"),
     ("F2", "queries and back"),
     ("F3 F4", "pick the left side, the right side ([ and ] in a list)"),
-    ("Ctrl+P", "every command by name: sides, themes, judged queries"),
+    ("Ctrl+P", "every command by name: sides, themes, judged queries, cancelling a job"),
     ("F10 Ctrl+Q", "quit; background jobs go on"),
     ("in the query", ""),
     ("any letter", "types; both sides answer every key"),
@@ -35,8 +36,9 @@ KEYS = (
     ("Enter", "the product: all fields, both ranks and scores"),
     ("/", "back to the query; other letters go on typing in it"),
     ("in the queries", ""),
+    ("/", "filter by words; Enter or ↓ to the rows, Esc takes the filter away"),
     ("s", "sort by the next column (or click its name); r turns it round"),
-    ("f t u", "filter by split, by stratum, by unseen, seen or all"),
+    ("u f t", "filter by unseen (as it opens), seen or all; by split; by stratum"),
     ("Enter", "open the query in Compare"),
 )
 NUMBERS = (
@@ -48,8 +50,8 @@ NUMBERS = (
     ("MRR@10", "one over the rank of the first Exact; 0 where none is in the ten"),
     ("R@50", "share of the Exact products among the first fifty"),
     ("RBO", "how alike the two rankings are, the top weighing most; 1 is the same"),
-    ("RBO ideal", "how alike this side and a ranking by grade are"),
-    ("judged@10", "share of the first ten that has a grade"),
+    ("judged@10", "share of the first ten that has a grade (judged, in a narrow list)"),
+    ("RBO ideal", "how alike this side and a ranking by grade are (ideal, in a narrow list)"),
     ("unseen, seen", "whether this encoder was trained on the query: trust unseen"),
     ("saved", "the last answer of the session before; a live one follows"),
 )
@@ -68,7 +70,7 @@ class HelpScreen(ModalScreen[None]):
         with Vertical(classes="box"):
             with VerticalScroll(classes="pages", id="pages"):
                 yield Static(help_text(), markup=False)
-            yield KeyLine((("Esc", "back", "screen.dismiss"),), id="keys")
+            yield KeyLine(HINTS, id="keys")
 
     async def action_dismiss(self, result: None = None) -> None:
         self.dismiss(None)

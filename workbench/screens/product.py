@@ -17,12 +17,17 @@ from textual.widgets import Static
 from engine.ranking.comparison import Comparison, Hit, SideResult
 from workbench import messages
 from workbench.text import printable, score
-from workbench.widgets.lines import KeyLine
+from workbench.widgets.lines import Key, KeyLine
 from workbench.widgets.ranking_list import movement
 
 GRADES = {"E": "Exact", "S": "Substitute", "C": "Complement", "I": "Irrelevant"}
 _FIRST = ("title", "brand", "color", "category", "description", "bullet_points")
 _MOST = 4_000
+_KEYS = (
+    Key("↑↓", "scroll"),
+    Key("F1", "help", "app.help"),
+    Key("Esc", "back", "screen.dismiss"),
+)
 
 
 class ProductScreen(ModalScreen[None]):
@@ -31,19 +36,22 @@ class ProductScreen(ModalScreen[None]):
     CSS_PATH = "modal.tcss"
     AUTO_FOCUS = "#pages"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,enter,q", "dismiss", "Back", show=False)
+        Binding("escape,enter,q", "dismiss", "Back", show=False),
+        Binding("f1,question_mark", "app.help", "Help", show=False),
     ]
 
     def __init__(self, comparison: Comparison, product_id: str) -> None:
         super().__init__()
         self.comparison = comparison
         self.product_id = product_id
+        self._fields: Mapping[str, str] = {}
+        self._note = "reading the catalog"
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box"):
             with VerticalScroll(classes="pages", id="pages"):
-                yield Static(self._text({}, "reading the catalog"), id="product", markup=False)
-            yield KeyLine((("Esc", "back", "screen.dismiss"), ("↑↓", "scroll", "")), id="keys")
+                yield Static(self._text(), id="product", markup=False)
+            yield KeyLine(_KEYS, id="keys")
 
     def on_mount(self) -> None:
         wanted = self.product_id
@@ -54,10 +62,22 @@ class ProductScreen(ModalScreen[None]):
     def show(self, message: messages.ProductKnown) -> None:
         """Show the fields, if they are of this product."""
         if message.product_id == self.product_id:
-            note = "" if message.fields else "The catalog has no such product any more."
-            self.query_one("#product", Static).update(self._text(message.fields, note))
+            self._fields = message.fields
+            self._note = "" if message.fields else "The catalog has no such product any more."
+            self._repaint()
 
-    def _text(self, fields: Mapping[str, str], note: str) -> Text:
+    def renew(self, comparison: Comparison) -> None:
+        """Show where the product stands now that other sides have answered the same query."""
+        if comparison.query == self.comparison.query:
+            self.comparison = comparison
+            self._repaint()
+
+    def _repaint(self) -> None:
+        if self.is_mounted:
+            self.query_one("#product", Static).update(self._text())
+
+    def _text(self) -> Text:
+        fields = self._fields
         sides = (self.comparison.baseline, self.comparison.candidate)
         found = [_hit(side, self.product_id) for side in sides]
         known = next((hit for hit in found if hit), None)
@@ -77,8 +97,8 @@ class ProductScreen(ModalScreen[None]):
             value = fields.get(name, self.product_id if name == "product_id" else "")
             plain.append(f"{printable(name).replace('_', ' ')} ", faint)
             plain.append(f"{printable(value[:_MOST])}{' …' if len(value) > _MOST else ''}\n")
-        if note:
-            plain.append(note, faint)
+        if self._note:
+            plain.append(self._note, faint)
         return Text.assemble(text, plain)
 
     async def action_dismiss(self, result: None = None) -> None:

@@ -14,8 +14,9 @@ from textual.screen import Screen
 from workbench import messages
 from workbench.messages import EvaluationKey
 from workbench.searching import ComparerLike, trouble_of
+from workbench.widgets.filter_line import FilterInput, FilterLine
 from workbench.widgets.headline import Headline, Summary, choice_groups
-from workbench.widgets.lines import KeyLine
+from workbench.widgets.lines import Key, KeyLine
 from workbench.widgets.query_table import COLUMNS, QueryRow, QueryTable, rows_of
 from workbench.widgets.row_list import RowList
 
@@ -23,16 +24,17 @@ if TYPE_CHECKING:
     from workbench.app import RankbenchApp
 
 KEYS = (
-    ("Enter", "compare", "screen.open"),
-    ("s", "sort", "screen.sort"),
-    ("u f t", "filter", "screen.seen"),
-    ("F1", "help", "app.help"),
-    ("F2", "back", "app.queries"),
-    ("F3", "left", "app.pick('baseline')"),
-    ("F4", "right", "app.pick('candidate')"),
-    ("^P", "all commands", "app.command_palette"),
+    Key("Enter", "compare", "screen.open"),
+    Key("/", "filter", "screen.find"),
+    Key("u", "unseen, seen, all", "screen.seen", "seen"),
+    Key("F1", "help", "app.help"),
+    Key("F2", "back", "app.queries"),
+    Key("F3", "left side", "app.pick('baseline')", "left"),
+    Key("F4", "right side", "app.pick('candidate')", "right"),
+    Key("^P", "all commands", "app.command_palette", "more"),
 )
-SEEN = ("unseen", "seen", "seen and unseen")
+IN_FILTER = (Key("↓", "queries", "screen.table"), Key("Esc", "clear", "screen.back"))
+SEEN = ("unseen only", "seen only", "seen and unseen")
 
 
 class QueriesScreen(Screen[None]):
@@ -43,8 +45,8 @@ class QueriesScreen(Screen[None]):
     AUTO_FOCUS = "#table"
     VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-flat"), (9, "-high")]
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "app.queries", "Back", show=False),
-        Binding("slash", "app.queries", "To the query", show=False),
+        Binding("escape", "back", "Clear the filter, then back", show=False),
+        Binding("slash", "find", "Filter by words", show=False, id="queries.find"),
         Binding("question_mark", "app.help", "Help", show=False),
         Binding("left_square_bracket", "app.pick('baseline')", "Left side", show=False),
         Binding("right_square_bracket", "app.pick('candidate')", "Right side", show=False),
@@ -58,7 +60,9 @@ class QueriesScreen(Screen[None]):
     def __init__(self) -> None:
         super().__init__()
         self.headline = Headline(id="headline")
+        self.filter_line = FilterLine("words of the query", id="filter")
         self.table = QueryTable(id="table")
+        self.key_line = KeyLine(KEYS, id="keys")
         self.key: EvaluationKey | None = None
         self.rows: list[QueryRow] = []
         self.seen = SEEN[0]
@@ -70,8 +74,9 @@ class QueriesScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         yield self.headline
+        yield self.filter_line
         yield self.table
-        yield KeyLine(KEYS, id="keys")
+        yield self.key_line
 
     def on_mount(self) -> None:
         self.headline.unchanged = self.app.settings.unchanged
@@ -132,6 +137,7 @@ class QueriesScreen(Screen[None]):
             if (self.seen == SEEN[2] or row.seen == (self.seen == SEEN[1]))
             and (not self.split or row.split == self.split)
             and (not self.stratum or row.stratum == self.stratum)
+            and self.filter_line.lets_through(row.query)
         ]
 
     def action_seen(self) -> None:
@@ -158,6 +164,30 @@ class QueriesScreen(Screen[None]):
         turned = event.field == self.table.sorted_by and not self.table.turned
         self.table.show(self.table.rows, event.field, turned)
 
+    def action_find(self) -> None:
+        self.filter_line.enter()
+        self.key_line.show(IN_FILTER)
+
+    @on(FilterInput.Changed)
+    def _words_changed(self, event: FilterInput.Changed) -> None:
+        event.stop()
+        if self.rows:
+            self._show()
+
+    @on(FilterInput.Left)
+    def action_table(self) -> None:
+        self.filter_line.display = bool(self.filter_line.words)
+        self.key_line.show(KEYS)
+        self.set_focus(self.table)
+
+    def action_back(self) -> None:
+        """Take the filter away; without one, go back to Compare."""
+        if self.filter_line.display:
+            self.filter_line.clear()
+            self.action_table()
+        else:
+            self.app.action_queries()
+
     @on(RowList.Chosen)
     def action_open(self) -> None:
         if self.table.row is not None:
@@ -167,14 +197,15 @@ class QueriesScreen(Screen[None]):
         rows = self.shown_rows()
         self.table.notice = (
             ("plain", "No query passes these filters."),
-            ("faint", "u, f and t change them."),
+            ("faint", "u, f and t change them, / the words."),
         )
         self.table.show(rows, self.table.sorted_by, self.table.turned)
         pairs = [
             (row.left, row.right) for row in rows if row.left is not None and row.right is not None
         ]
         self._number += 1
-        self._summary = Summary(names=self._summary.names, n=len(pairs))
+        names = self._summary.names
+        self._summary = Summary(names=names, n=len(pairs), excluded=self.excluded)
         if not pairs:
             self._tell()
             return
@@ -183,11 +214,14 @@ class QueriesScreen(Screen[None]):
         self._tell(means=means, note="computing the interval")
         number, unchanged = self._number, self.app.settings.unchanged
 
-        def summarise(_: ComparerLike) -> messages.Summarised:
+        def summarise(_: ComparerLike) -> messages.Summarised | None:
+            if number != self._number:
+                # Other rows are shown by now: typing must leave no backlog of intervals.
+                return None
             try:
                 from engine.evaluation.intervals import paired_delta
 
-                return messages.Summarised(number, paired_delta(left, right, unchanged=unchanged))
+                return messages.Summarised(number, paired_delta(left, right, unchanged=unchanged, bound=LARGEST_DELTA))
             except Exception as error:
                 return messages.Summarised(number, None, trouble_of(error))
 
@@ -204,12 +238,7 @@ class QueriesScreen(Screen[None]):
     def _tell(self, **changes: Any) -> None:
         self._summary = replace(self._summary, **changes)
         choice = choice_groups(
-            self.table.row_count(),
-            len(self.rows),
-            self.seen,
-            self.split,
-            self.stratum,
-            self.excluded,
+            self.table.row_count(), len(self.rows), self.seen, self.split, self.stratum
         )
         self.headline.show(self._summary, choice if self.rows else ())
 

@@ -12,19 +12,24 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 
 from workbench.searching import SideLike
+from workbench.status import readiness
 from workbench.text import fit, printable
-from workbench.widgets.lines import KeyLine
+from workbench.widgets.lines import Key, KeyLine
 from workbench.widgets.painted import Piece
 from workbench.widgets.row_list import RowList
 
 AUTO = "newest tuned encoder"
-_KEYS = (("Enter", "choose", "screen.choose"), ("Esc", "back", "screen.dismiss"))
+_KEYS = (
+    Key("Enter", "choose", "screen.choose"),
+    Key("F1", "help", "app.help"),
+    Key("Esc", "back", "screen.dismiss"),
+)
 
 
 class SideList(RowList):
     """Sides by name, kind and readiness; an empty name is the automatic choice."""
 
-    HEADER = 2
+    HEADER = 3
 
     def __init__(self, place: str, sides: Sequence[SideLike], current: str) -> None:
         super().__init__(id="sides")
@@ -33,8 +38,7 @@ class SideList(RowList):
         if place == "candidate":
             self.rows.append(("", AUTO, "follows training; bm25 while there is none"))
         for side in sides:
-            state = "ready" if side.ready else side.why or "not ready"
-            self.rows.append((side.name, side.name, f"{side.kind}, {state}"))
+            self.rows.append((side.name, side.name, f"{side.kind}, {readiness(side)}"))
         self.current = current
         names = [name for name, _, _ in self.rows]
         self.cursor = names.index(current) if current in names else 0
@@ -44,7 +48,11 @@ class SideList(RowList):
         return len(self.rows)
 
     def header_pieces(self, line: int, width: int) -> Sequence[Piece]:
-        return (("strong", f" {self.title}"),) if line == 0 else ()
+        if line == 0:
+            return (("strong", f" {self.title}"),)
+        # What the row under the cursor says, whole: in its column it may be cut.
+        says = self.rows[self.cursor][2] if line == 1 and self.rows else ""
+        return (("faint", f" {printable(says)}"),)
 
     def row_pieces(self, row: int, width: int) -> Sequence[Piece]:
         name, label, says = self.rows[row]
@@ -53,7 +61,7 @@ class SideList(RowList):
         return (
             ("key", f" {mark} "),
             ("plain", fit(printable(label), label_width)),
-            ("faint", f" {printable(says)}"),
+            ("faint", f" {fit(printable(says), width - label_width - 4)}"),
         )
 
 
@@ -62,7 +70,10 @@ class SidesScreen(ModalScreen[str | None]):
 
     CSS_PATH = "modal.tcss"
     AUTO_FOCUS = "#sides"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "dismiss", "Back", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "dismiss", "Back", show=False),
+        Binding("f1,question_mark", "app.help", "Help", show=False),
+    ]
 
     def __init__(self, place: str, sides: Sequence[SideLike], current: str) -> None:
         super().__init__()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from textual.strip import Strip
 
-from engine.ranking.comparison import Comparison
+from engine.ranking.comparison import Comparison, SideResult
 from workbench.text import change, count, measure, printable
 from workbench.widgets.painted import Painted, Piece, joined
 
@@ -47,28 +47,37 @@ class DeltaLine(Painted):
 
 
 def measure_groups(comparison: Comparison) -> list[Sequence[Piece]]:
-    """The primary measures with their change, the overlap, and the movements in the top ten."""
+    """The primary measures with their change, and the overlap."""
     groups: list[Sequence[Piece]] = []
     if comparison.judged:
         groups.extend(_pair(comparison, label, key) for label, key in PAIRS)
     else:
         groups.append((("plain", "not judged, no NDCG"),))
+    sides = (comparison.baseline, comparison.candidate)
+    if empty := [side for side in sides if not side.hits]:
+        groups.append((("warn", _nothing(empty)),))
+        return groups
     groups.append((("faint", "RBO "), ("plain", measure(comparison.rbo, 2))))
+    return groups
+
+
+def _movement(comparison: Comparison) -> Sequence[Piece]:
+    """What came into the top ten on the right, and what moved within it."""
     top = comparison.candidate.hits[:TOP]
     new = sum(1 for hit in top if hit.other_rank is None or hit.other_rank > TOP)
     moved = sum(1 for hit in top if hit.movement) - sum(
         1 for hit in top if hit.movement and (hit.other_rank or 0) > TOP
     )
     if not new and not moved:
-        groups.append((("faint", f"top {TOP} the same"),))
-    else:
-        groups.append((("faint", f"top {TOP} "), ("plain", f"{new} in, {moved} moved")))
-    return groups
+        return (("faint", f"top {TOP} the same"),)
+    return (("faint", f"top {TOP}: "), ("plain", f"{new} in, {moved} moved"))
 
 
 def fact_groups(comparison: Comparison) -> list[Sequence[Piece]]:
-    """Split, seen, judged, catalog and time."""
+    """Movements in the top ten, split, seen, judged, catalog and time."""
     groups: list[Sequence[Piece]] = []
+    if comparison.baseline.hits and comparison.candidate.hits:
+        groups.append(_movement(comparison))
     if comparison.judged or comparison.query_id is not None:
         if comparison.split:
             groups.append((("plain", printable(comparison.split)),))
@@ -87,6 +96,14 @@ def fact_groups(comparison: Comparison) -> list[Sequence[Piece]]:
     groups.append((("faint", count(comparison.catalog_rows, "product")),))
     groups.append((("faint", f"{comparison.elapsed_ms:.0f} ms"),))
     return groups
+
+
+def _nothing(empty: Sequence[SideResult]) -> str:
+    """Without hits there is no overlap to speak of."""
+    if len(empty) == 2:
+        return "neither side found anything"
+    did = "has no answer" if empty[0].unanswered else "found nothing"
+    return f"{printable(empty[0].encoder)} {did}"
 
 
 def _pair(comparison: Comparison, label: str, key: str) -> Sequence[Piece]:

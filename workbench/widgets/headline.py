@@ -21,6 +21,7 @@ class Summary:
         means: their mean NDCG@10 over the shown queries, None without any.
         n: shown queries that have an NDCG@10 on both sides.
         delta: the engine's `Delta` once it is computed.
+        excluded: queries without a product of positive gain, which no mean holds.
         note: what is still going on, or an error.
     """
 
@@ -28,6 +29,7 @@ class Summary:
     means: tuple[float, float] | None = None
     n: int = 0
     delta: Any | None = None
+    excluded: int = 0
     note: str = ""
     note_ink: str = "faint"
 
@@ -92,20 +94,20 @@ class Headline(Painted):
             if found.p is not None:
                 shown = "< .001" if found.p < 0.001 else measure(found.p)
                 groups.append((("faint", "p "), ("plain", shown)))
+        if summary.excluded:
+            groups.append((("faint", f"{summary.excluded:,} without a gain left out"),))
         return groups
 
 
 def choice_groups(
-    shown: int, total: int, seen: str, split: str, stratum: str, excluded: int
+    shown: int, total: int, seen: str, split: str, stratum: str
 ) -> list[Sequence[Piece]]:
     """How the shown queries were chosen, each with the key that changes it."""
     groups: list[Sequence[Piece]] = [
         (("plain", f"{shown:,} of {count(total, 'query', 'queries')}"),),
         (("key", "u"), ("plain", f" {seen}")),
-        (("key", "f"), ("plain", f" {split or 'every split'}")),
+        (("key", "f"), ("plain", f" {split or 'all splits'}")),
+        (("key", "t"), ("plain", f" {printable(stratum) or 'all strata'}")),
+        (("key", "s r"), ("faint", " sort")),
     ]
-    groups.append((("key", "t"), ("plain", f" {printable(stratum) or 'every stratum'}")))
-    if excluded:
-        groups.append((("faint", f"{excluded:,} without a gain left out"),))
-    groups.append((("key", "s r"), ("faint", " sort")))
     return groups

@@ -7,21 +7,22 @@ import time
 from collections.abc import Iterable
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Region
 from textual.message import Message
 from textual.suggester import SuggestionReady
-from textual.widgets import Input
 
 from workbench.text import printable
+from workbench.widgets.edited_line import EditedLine
 
 LIMIT = 512
 # A paste is looked at no further than this: ten megabytes must not pass through every filter.
 _LOOKED_AT = 8 * LIMIT
 
 
-class QueryLine(Input):
+class QueryLine(EditedLine):
     """One line of text; `pressed` is when the key that changed it last came in (monotonic)."""
 
     # Prior, so that the key after one of these, in the same read, already finds the focus moved.
@@ -83,6 +84,10 @@ class QueryLine(Input):
         return ""
 
     def watch_value(self, value: str) -> None:
+        # The constant width would keep the scroll of a longer text and hide the start of this one.
+        most = max(0, cell_len(value) + 1 - self.size.width)
+        if self.scroll_offset.x > most:
+            self.scroll_to(most, animate=False, immediate=True)
         suggestion = self.suggestion_for(value)
         if suggestion:
             self.post_message(SuggestionReady(value, suggestion))

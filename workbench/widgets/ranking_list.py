@@ -11,11 +11,12 @@ from workbench.text import fit, measure, printable, score
 from workbench.widgets.painted import Piece, joined, spread
 from workbench.widgets.row_list import RowList
 
+# Name, brief name, key; where a list is too narrow even for the brief ones, the last goes first.
 HEADER_MEASURES = (
-    ("MRR@10", "mrr@10", 2),
-    ("R@50", "recall@50", 2),
-    ("RBO ideal", "rbo_ideal", 2),
-    ("judged@10", "judged@10", 2),
+    ("MRR@10", "MRR", "mrr@10"),
+    ("R@50", "R@50", "recall@50"),
+    ("judged@10", "judged", "judged@10"),
+    ("RBO ideal", "ideal", "rbo_ideal"),
 )
 UNJUDGED = "·"
 
@@ -83,11 +84,7 @@ class RankingList(RowList):
             return ((self._name_ink, f" {printable(name)}"),) if line == 0 else ()
         if line == 0:
             return self._title_pieces(self.side, width)
-        groups = [
-            (("faint", f"{label} "), ("plain", measure(self.side.measures.get(key), digits)))
-            for label, key, digits in HEADER_MEASURES
-        ]
-        return (("plain", " "), *joined(groups, width - 2, "  "))
+        return (("plain", " "), *_measures(self.side, width - 2))
 
     @property
     def _name_ink(self) -> str:
@@ -116,6 +113,21 @@ class RankingList(RowList):
             ("faint", f"{score(hit.score):>5} "),
             (strong, fit(printable(hit.title) or f"({printable(hit.product_id)})", width - 17)),
         )
+
+
+def _measures(side: SideResult, width: int) -> Sequence[Piece]:
+    """The measures, as fully named and as far apart as `width` allows."""
+    values = [measure(side.measures.get(key), 2) for *_, key in HEADER_MEASURES]
+    for brief, between in ((False, "  "), (True, "  "), (True, " ")):
+        names = [names[brief] for names in HEADER_MEASURES]
+        groups = [
+            (("faint", f"{name} "), ("plain", value))
+            for name, value in zip(names, values, strict=True)
+        ]
+        pieces = joined(groups, width, between)
+        if len(pieces) == 3 * len(groups) - 1:
+            break
+    return pieces
 
 
 def movement(hit: Hit) -> tuple[str, str]:

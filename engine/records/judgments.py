@@ -1,52 +1,24 @@
-"""What people said, in SQLite: imports of judgments, query sets and splits. Never derived.
+"""Imports of judgments, query sets and splits.
 
 Append only: importing a file again is a new import, and the newest import of a (query, product)
-pair is the one that counts. Opening is cheap, and nothing here imports polars: the app opens its
-records before it can paint.
+pair is the one that counts.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from engine.catalog.queries import Added, Assigned, JudgedQuery
-from engine.errors import RankbenchError
+from engine.records.database import Database
 
 if TYPE_CHECKING:
     import polars as pl
 
-SCHEMA = 1
-TIMEOUT_S = 10.0
-_TABLES = """
-CREATE TABLE imports (
-    id INTEGER PRIMARY KEY, kind TEXT NOT NULL, query_set TEXT NOT NULL, source TEXT NOT NULL,
-    sha256 TEXT NOT NULL, mapping TEXT NOT NULL, counts TEXT NOT NULL, created REAL NOT NULL
-);
-CREATE TABLE judgments (
-    id INTEGER PRIMARY KEY, import_id INTEGER NOT NULL REFERENCES imports (id),
-    query_set TEXT NOT NULL, query_id TEXT NOT NULL, product_id TEXT NOT NULL,
-    grade TEXT NOT NULL CHECK (grade IN ('E', 'S', 'C', 'I')), value TEXT NOT NULL
-);
-CREATE INDEX judgments_by_pair ON judgments (query_set, query_id, product_id, import_id);
-CREATE TABLE queries (
-    import_id INTEGER NOT NULL REFERENCES imports (id), query_set TEXT NOT NULL,
-    query_id TEXT NOT NULL, query TEXT NOT NULL, columns TEXT NOT NULL,
-    PRIMARY KEY (query_set, query_id, import_id)
-);
-CREATE TABLE splits (
-    query_set TEXT NOT NULL, query_id TEXT NOT NULL,
-    split TEXT NOT NULL CHECK (split IN ('train', 'dev', 'test')),
-    PRIMARY KEY (query_set, query_id)
-);
-"""
 _SPLIT_NAMES = {
     "train": "train", "training": "train", "dev": "dev", "valid": "dev", "validation": "dev",
     "val": "dev", "development": "dev", "test": "test", "testing": "test",
@@ -86,38 +58,8 @@ class Judgments(Protocol):
     def made_ids(self) -> bool: ...
 
 
-class Records:
-    """One connection to a workspace's `records.db`, made where there is none.
-
-    It may be used from several threads; another process may hold its own. A writer waits up to
-    ten seconds for another one. Where the disk cannot be written, reading still works.
-
-    Raises (every method):
-        RankbenchError: the file is no database, is from a newer version, is locked for longer
-            than ten seconds, or cannot be written.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = Path(path)
-        self._lock = threading.RLock()
-        self._read_only = False
-        with self._translated():
-            self._connection = self._open()
-            try:
-                self._prepare()
-            except BaseException:
-                self._connection.close()
-                raise
-
-    def close(self) -> None:
-        """Close the connection; closing twice is fine."""
-        self._connection.close()
-
-    def __enter__(self) -> Records:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+class Records(Database):
+    """The judgments, queries and splits in `records.db`."""
 
     def add_judgments(self, file: Judgments, source: Path, query_set: str = "default") -> Added:
         """Append a file's judgments and queries as one import, or nothing at all.
@@ -262,105 +204,6 @@ class Records:
             query_set,
         )
         return {query_id: (query, json.loads(columns)) for query_id, query, columns, _ in rows}
-
-    def _open(self) -> sqlite3.Connection:
-        # Autocommit: transactions are begun where they belong, in `_transaction`.
-        return sqlite3.connect(
-            self.path, timeout=TIMEOUT_S, isolation_level=None, check_same_thread=False
-        )
-
-    def _prepare(self) -> None:
-        try:
-            self._upgrade()
-        except sqlite3.OperationalError:
-            # WAL needs a writable directory even for reading. With nothing left in the log the
-            # file alone is the truth and can be read as it is.
-            log = self.path.with_name(self.path.name + "-wal")
-            if not self.path.is_file() or (log.exists() and log.stat().st_size):
-                raise
-            if self._can_write():
-                raise
-            self._connection.close()
-            uri = f"{self.path.resolve().as_uri()}?mode=ro&immutable=1"
-            self._connection = sqlite3.connect(
-                uri, uri=True, isolation_level=None, check_same_thread=False
-            )
-            self._read_only = True
-            self._check_version()
-
-    def _can_write(self) -> bool:
-        import os
-
-        return os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK)
-
-    def _upgrade(self) -> None:
-        connection = self._connection
-        version = self._check_version()
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        if version == SCHEMA:
-            return
-        # Two processes may open a new workspace at once: look again once the lock is held.
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            if self._check_version() != SCHEMA:
-                for statement in _TABLES.split(";"):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {SCHEMA}")
-            connection.execute("COMMIT")
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
-
-    def _check_version(self) -> int:
-        version = int(self._connection.execute("PRAGMA user_version").fetchone()[0])
-        if version > SCHEMA:
-            raise RankbenchError(
-                f"{self.path} was made by a newer Rankbench (records {version}, this one reads "
-                f"{SCHEMA}).",
-                "Upgrade Rankbench; nothing was changed.",
-            )
-        return version
-
-    def _query(self, sql: str, *parameters: object) -> list[tuple]:
-        with self._lock, self._translated():
-            return self._connection.execute(sql, parameters).fetchall()
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, self._translated():
-            if self._read_only:
-                raise sqlite3.OperationalError("attempt to write a readonly database")
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise self._error(error) from error
-
-    def _error(self, error: sqlite3.Error) -> RankbenchError:
-        text = str(error)
-        if "locked" in text or "busy" in text:
-            return RankbenchError(
-                f"{self.path} is in use by another process.", "Wait for it to end, then try again."
-            )
-        if "readonly" in text or "unable to open" in text or "full" in text or "I/O" in text:
-            return RankbenchError(
-                f"{self.path} cannot be opened or written: {text}.",
-                "Make the directory writable, free some space, or choose another with `-w DIR`.",
-            )
-        return RankbenchError(
-            f"{self.path} cannot be used: {text}.", "Restore it from a copy; nothing was changed."
-        )
 
 
 def _further(row: Mapping[str, object]) -> dict[str, str]:

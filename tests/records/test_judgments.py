@@ -10,14 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from engine import records as module
 from engine.catalog.queries import Added
 from engine.catalog.splits import ANY_PRODUCTS
 from engine.errors import RankbenchError
 from engine.formats.judgments import JudgmentFile, read_judgments
-from engine.records import Records
+from engine.records import Records, database
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def judged(tmp_path: Path, text: str, name: str = "j.csv") -> tuple[JudgmentFile, Path]:
@@ -217,7 +216,7 @@ def test_the_database_is_durable(records: Records) -> None:
     connection = records._connection
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
-    assert connection.execute("PRAGMA user_version").fetchone() == (module.SCHEMA,)
+    assert connection.execute("PRAGMA user_version").fetchone() == (database.SCHEMA,)
 
 
 def test_a_file_that_is_no_database_is_a_clear_error(tmp_path: Path) -> None:
@@ -237,7 +236,7 @@ def test_a_place_that_is_not_there_is_a_clear_error(tmp_path: Path) -> None:
 def test_a_locked_database_is_a_clear_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "TIMEOUT_S", 0.1)
+    monkeypatch.setattr(database, "TIMEOUT_S", 0.1)
     with Records(tmp_path / "records.db") as records:
         other = sqlite3.connect(records.path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")

@@ -1,4 +1,4 @@
-"""How `init` and `demo` make a workspace: read everything, build beside, rename into place."""
+"""A workspace made of files: everything is read, built beside, and renamed into place."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import RankbenchError
+from engine.making import findings
+from engine.making.refresh import write_catalog
 from engine.workspace import (
     DEFAULT_GAINS,
     FILE_NAME,
@@ -23,7 +25,6 @@ from engine.workspace import (
     open_workspace,
     unwritable,
 )
-from workbench.commands import findings
 
 if TYPE_CHECKING:
     import polars as pl
@@ -70,6 +71,7 @@ def make(plan: Plan) -> findings.Findings:
     from engine.catalog.template import Template
     from engine.formats.judgments import read_judgments
     from engine.formats.products import product_file, read_products
+    from engine.index.store import empty_texts
 
     _check_target(plan)
     # Before the reading: a file that changes meanwhile is then read again by `index`.
@@ -85,7 +87,7 @@ def make(plan: Plan) -> findings.Findings:
         encoder=_absolute(plan.encoder) or old.encoder,
         gains={**DEFAULT_GAINS, **old.gains, **plan.gains},
     )
-    Template(settings.template).check(frame.columns)
+    Template(settings.template).check(frame.columns, columns)
     judged = None
     if plan.judgments is not None:
         judged = read_judgments(plan.judgments, queries=plan.queries, scale=plan.scale)
@@ -99,7 +101,8 @@ def make(plan: Plan) -> findings.Findings:
         workspace.save(settings)
     else:
         imported = _build(plan.root, material)
-    found = findings.of_catalog(settings, plan.root, report)
+    made = Workspace(plan.root.resolve(), settings)
+    found = findings.of_catalog(settings, plan.root, report, empty_texts(made))
     if judged is None or imported is None:
         return found
     unknown = judged.unknown_products(frame["product_id"].to_list())
@@ -122,62 +125,6 @@ def add_judgments(
     known = read_items(workspace, ["product_id"])["product_id"].to_list()
     imported = read_judged(workspace, judged, file)
     return findings.of_judgments(judged, judged.unknown_products(known), imported)
-
-
-def refresh_items(workspace: Workspace) -> str:
-    """Read the catalog file again where it, its columns or the template changed by content, or
-    where the items cannot be read.
-
-    Returns:
-        What was done, or why not, in one line; empty where there was nothing to do.
-
-    Raises:
-        RankbenchError: the items are missing or outdated and the file cannot be read.
-    """
-    from engine.catalog.stamp import read_stamp, stamp
-    from engine.catalog.template import Template
-    from engine.formats.products import product_file, read_products
-
-    settings = workspace.settings
-    catalog = Path(settings.catalog)
-    sound = _items_are_sound(workspace)
-    # A workspace that was made without a file (`Path("")` is the current directory) has none.
-    there = bool(settings.catalog) and catalog.exists()
-    if sound and not there:
-        if not settings.catalog:
-            return ""
-        return f"{catalog} is gone; indexing what was read from it before."
-    content: dict[str, object] = {}
-    if there:
-        content = stamp(product_file(catalog), settings.columns, settings.template)
-        if sound and content == read_stamp(workspace.cache_dir):
-            return ""
-    # A workspace keeps the whole mapping, so that a column once unset stays so.
-    columns = dict(settings.columns)
-    frame, _, _ = read_products(catalog, columns, exact=bool(columns))
-    Template(settings.template).check(frame.columns)
-    rows = _write_items(workspace, frame, content)
-    return f"Read {rows:,} products from {catalog}."
-
-
-def _items_are_sound(workspace: Workspace) -> bool:
-    from engine.index.store import read_items
-
-    try:
-        return not read_items(workspace, ["product_id"]).is_empty()
-    except RankbenchError:
-        return False
-
-
-def _write_items(workspace: Workspace, frame: pl.DataFrame, content: Mapping[str, object]) -> int:
-    """Write the items; what they were read from is only kept once they are whole."""
-    from engine.catalog.stamp import keep_stamp
-    from engine.index.store import write_items
-
-    keep_stamp(workspace.cache_dir, None)
-    rows = write_items(workspace, frame)
-    keep_stamp(workspace.cache_dir, content)
-    return rows
 
 
 def read_judged(workspace: Workspace, judged: JudgmentFile, source: Path) -> findings.Imported:
@@ -213,7 +160,7 @@ def _check_target(plan: Plan) -> None:
 def _fill(workspace: Workspace, material: _Material) -> findings.Imported | None:
     """Items, then the encoder, then judgments: whatever is refused leaves what was before it."""
     with _incoming_base(workspace, material.encoder) as base:
-        _write_items(workspace, material.frame, material.stamp)
+        write_catalog(workspace, material.frame, material.stamp)
         if base is not None:
             _replace_base(workspace, base)
     if material.judged is None or material.source is None:

@@ -1,0 +1,12 @@
+"""What people said, in SQLite: imported judgments, query sets, splits, verdicts. Never derived.
+
+Nothing here is rewritten: every change, an undo too, is one more record. Opening is cheap, and
+nothing here imports polars: the app opens its records before it can paint.
+"""
+
+from engine.records.database import SCHEMA
+from engine.records.judgments import Judgments, Records
+from engine.records.merged import Merged, Word, merge
+from engine.records.verdicts import Verdict, Verdicts
+
+__all__ = ["SCHEMA", "Judgments", "Merged", "Records", "Verdict", "Verdicts", "Word", "merge"]

@@ -1,0 +1,69 @@
+"""Which sides there are, which of them answers now, and which have to be loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.workspace import Settings
+from workbench.messages import Trouble
+from workbench.searching import LOADING, SideLike
+
+
+class Sides:
+    """What the app knows of the sides; `known` is replaced whole when the search thread tells."""
+
+    def __init__(self) -> None:
+        self.known: tuple[SideLike, ...] = ()
+        self.failed: dict[str, Trouble] = {}
+        """Sides whose loading ended in trouble, not tried again until something changes."""
+        self._asked: set[str] = set()
+
+    def wanted(self, settings: Settings) -> tuple[str, str]:
+        """The sides the person chose; an empty choice on the right is the newest tuned encoder."""
+        return settings.baseline or "base", settings.candidate or self._newest_tuned()
+
+    def _newest_tuned(self) -> str:
+        tuned = [side for side in self.known if side.tuned and (side.ready or self._awaited(side))]
+        return tuned[-1].name if tuned else "bm25"
+
+    def _awaited(self, side: SideLike) -> bool:
+        return not side.ready and side.why == LOADING and side.name not in self.failed
+
+    def standing(self, name: str) -> str:
+        """The side that answers for `name` now: itself, or bm25 until it is ready."""
+        for side in self.known:
+            if side.name == name:
+                return name if side.ready else "bm25"
+        # A side nobody lists (a run file, a hybrid): the comparer knows whether it exists.
+        return name if self.known else "bm25"
+
+    def are_awaited(self, names: Sequence[str]) -> bool:
+        """Whether one of `names` cannot answer yet but will."""
+        return not self.known or any(
+            self._awaited(side) for side in self.known if side.name in names
+        )
+
+    def to_load(self, names: Sequence[str]) -> list[str]:
+        """Those of `names` to be loaded and not asked for yet; from now on they are."""
+        # A ready side is loaded too: `LOADING` says that it answers from an index since replaced.
+        waiting = [side.name for side in self.known if side.why == LOADING and side.name in names]
+        asked = [name for name in waiting if name not in self._asked and name not in self.failed]
+        self._asked.update(asked)
+        return asked
+
+    def loaded(self, name: str) -> None:
+        """Its loading has ended: when its index changes it is asked for again."""
+        self._asked.discard(name)
+
+    def fail(self, name: str, trouble: Trouble) -> None:
+        self._asked.discard(name)
+        self.failed[name] = trouble
+
+    def forget(self, name: str) -> None:
+        """Try the side `name` again, whatever was told of it."""
+        self._asked.discard(name)
+        self.failed.pop(name, None)
+
+    def forget_all(self) -> None:
+        self._asked.clear()
+        self.failed.clear()
