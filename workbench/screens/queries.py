@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
+from engine.measures import LARGEST_DELTA
 from workbench import messages
 from workbench.messages import EvaluationKey
 from workbench.searching import ComparerLike, trouble_of
@@ -221,7 +222,8 @@ class QueriesScreen(Screen[None]):
             try:
                 from engine.evaluation.intervals import paired_delta
 
-                return messages.Summarised(number, paired_delta(left, right, unchanged=unchanged, bound=LARGEST_DELTA))
+                delta = paired_delta(left, right, unchanged=unchanged, bound=LARGEST_DELTA)
+                return messages.Summarised(number, delta)
             except Exception as error:
                 return messages.Summarised(number, None, trouble_of(error))
 
