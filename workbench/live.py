@@ -8,13 +8,16 @@ replaced goes on answering from the vectors it holds until the new ones are load
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+from engine.encoders.threads import settle_threads
 from engine.evaluation.frame import Evaluation
 from engine.evaluation.query_set import evaluate_query_set
 from engine.index.build import active_build
 from engine.ranking.comparer import Comparer, SideStatus
+from engine.ranking.ranking import Ranking
 from engine.ranking.sides import EncoderSide, Side, open_encoder_side, parse_side
 from engine.workspace import Workspace
 from workbench.searching import LOADING
@@ -29,6 +32,7 @@ class LiveComparer(Comparer):
         super().__init__(ws, self._held_or_open)
         self._loaded: dict[str, EncoderSide] = {}
         self._arrived: deque[str] = deque()
+        self._beside = ThreadPoolExecutor(max_workers=1)
 
     def prepare(self, name: str) -> None:
         """Load the encoder behind `name`. For the loading thread: touches no shared connection."""
@@ -40,12 +44,21 @@ class LiveComparer(Comparer):
         self._loaded[encoder] = side
         self._arrived.append(encoder)
 
+    def close(self) -> None:
+        self._beside.shutdown(wait=False)
+        super().close()
+
     def sides(self) -> list[SideStatus]:
         return [self._as_loaded(side) for side in super().sides()]
 
     def side(self, name: str) -> Side:
-        while self._arrived:
-            self._close_sides_of(self._arrived.popleft())
+        if self._arrived:
+            while self._arrived:
+                self._close_sides_of(self._arrived.popleft())
+            # Here, on the search thread: torch counts threads by the thread that calls it.
+            threads = settle_threads([side.encoder for side in list(self._loaded.values())])
+            self._beside.shutdown(wait=False)
+            self._beside = _thread_beside(threads)
         return super().side(name)
 
     def evaluate(
@@ -63,6 +76,17 @@ class LiveComparer(Comparer):
         return evaluate_query_set(
             self, baseline, candidate, candidates, split, resamples=_RESAMPLES, progress=progress
         )
+
+    def _rank(self, text: str, sides: Sequence[Side]) -> list[Ranking]:
+        # Each encoder on a thread of its own: two together take little longer than one.
+        names = {parse_side(side.name).argument for side in sides}
+        encoders = [self._loaded[name] for name in sorted(names & self._loaded.keys())]
+        beside = [self._beside.submit(side.vector, text) for side in encoders[1:]]
+        for side in encoders[:1]:
+            side.vector(text)
+        for vector in beside:
+            vector.result()
+        return super()._rank(text, sides)
 
     def _as_loaded(self, side: SideStatus) -> SideStatus:
         """Ready once it is in memory; `LOADING` as long as what is in memory is not the newest."""
@@ -84,3 +108,10 @@ class LiveComparer(Comparer):
     def _is_current(self, name: str) -> bool:
         """Whether the side in memory is of the build that is active now."""
         return name in self._loaded and self._loaded[name].index == active_build(self.ws, name)
+
+
+def _thread_beside(torch_threads: int) -> ThreadPoolExecutor:
+    """One thread for the second encoder, with as many of torch's as the first one's."""
+    import torch
+
+    return ThreadPoolExecutor(1, "encode", torch.set_num_threads, (torch_threads,))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.catalog.normalise import clean_query, normalise_query
@@ -87,7 +87,7 @@ class Comparer:
         known = {p: g for p, g in judged.grades.items() if p in titles} if judged else {}
         # From here on: what was opened or loaded above is not the search's own time.
         started = time.perf_counter()
-        rankings = [side.rank(text) for side in sides]
+        rankings = self._rank(text, sides)
         elapsed = time.perf_counter() - started
         ranks = [ranking.ranks() for ranking in rankings]
         results = [
@@ -184,6 +184,9 @@ class Comparer:
 
     def close(self) -> None:
         self._state.close()
+
+    def _rank(self, text: str, sides: Sequence[Side]) -> list[Ranking]:
+        return [side.rank(text) for side in sides]
 
     def _open_side(self, kind: str, argument: str, name: str) -> Side:
         if kind == "bm25":

@@ -104,7 +104,7 @@ class EncoderSide:
         trained: frozenset[str],
     ) -> None:
         self.name, self.index, self.build, self.matrix = name, index, index.build, matrix
-        self._encoder = encoder
+        self.encoder = encoder
         self._trained = trained
         self._vectors: OrderedDict[str, np.ndarray] = OrderedDict()
 
@@ -126,14 +126,14 @@ class EncoderSide:
 
     def prepare(self, queries: Sequence[str]) -> None:
         missing = [q for q in dict.fromkeys(map(clean_query, queries)) if q not in self._vectors]
-        for query, vector in zip(missing, self._encoder.encode_queries(missing), strict=True):
+        for query, vector in zip(missing, self.encoder.encode_queries(missing), strict=True):
             self._remember(query, vector)
 
     def vector(self, query: str) -> np.ndarray:
         """The query's unit vector [dim]; the last few thousand are kept."""
         text = clean_query(query)
         if text not in self._vectors:
-            self._remember(text, self._encoder.encode_queries([text])[0])
+            self._remember(text, self.encoder.encode_queries([text])[0])
         self._vectors.move_to_end(text)
         return self._vectors[text]
 

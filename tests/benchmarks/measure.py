@@ -38,7 +38,7 @@ from engine.workspace import Workspace, is_workspace, open_workspace
 
 HERE = Path(__file__).parent
 SECOND = "second"
-TYPING_S, BURST_S = 0.12, 0.012
+TYPING_S, REPEAT_S, BURST_S = 0.12, 0.033, 0.012
 Row = tuple[str, str, str]
 
 
@@ -105,10 +105,14 @@ def cold_start(ws: Workspace, runs: int = 5) -> Row:
 
 
 def typing(ws: Workspace) -> list[Row]:
-    """Key to both panes painted: the first half at typing speed, the second in bursts."""
+    """Key to both panes painted: at typing speed, at a keyboard's repeat rate, and in bursts."""
     queries = [query.query for query in Comparer(ws).judged_queries()]
     rows = []
-    for name, pause, count in (("typing", TYPING_S, 240), ("bursts", BURST_S, 600)):
+    for name, pause, count in (
+        ("typing", TYPING_S, 240),
+        ("a held key", REPEAT_S, 400),
+        ("bursts", BURST_S, 600),
+    ):
         with tempfile.NamedTemporaryFile(suffix=".json") as log:
             child = [sys.executable, str(HERE / "typing_app.py"), str(ws.root), log.name]
             terminal = Terminal(child)
