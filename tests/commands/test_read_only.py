@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 import pytest
 
-_CAPBSET_DROP, _DAC_OVERRIDE = 24, 1
+from tests.permissions import as_anybody
 
 
 @pytest.fixture
@@ -21,12 +20,6 @@ def read_only(workspace: Path) -> Iterator[Path]:
     yield workspace
     for path in every:
         path.chmod(0o755 if path.is_dir() else 0o644)
-
-
-def as_anybody() -> None:
-    """Permissions do not bind root until it gives this up."""
-    if os.geteuid() == 0 and ctypes.CDLL(None).prctl(_CAPBSET_DROP, _DAC_OVERRIDE, 0, 0, 0):
-        raise OSError("this system keeps root's powers")
 
 
 @pytest.fixture

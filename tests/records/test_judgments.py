@@ -15,6 +15,7 @@ from engine.catalog.splits import ANY_PRODUCTS
 from engine.errors import RankbenchError
 from engine.formats.judgments import JudgmentFile, read_judgments
 from engine.records import Records, database
+from tests.permissions import as_anybody
 
 ROOT = Path(__file__).parents[2]
 
@@ -249,12 +250,10 @@ def test_a_locked_database_is_a_clear_error(
 
 
 READ_ONLY = """
-import os, sys
+import sys
 from pathlib import Path
 from engine.errors import RankbenchError
 from engine.records import Records
-if os.geteuid() == 0:  # permissions do not bind root
-    os.setuid(65534)
 records = Records(Path(sys.argv[1]))
 print(len(records.judged_queries()))
 try:
@@ -275,7 +274,9 @@ def test_a_read_only_disk_can_be_read_and_says_so_when_written(tmp_path: Path) -
         (place / "records.db").chmod(0o444)
         place.chmod(0o555)
         command = [sys.executable, "-c", READ_ONLY, str(place / "records.db")]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        done = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, preexec_fn=as_anybody
+        )
     finally:
         place.chmod(0o755)
         shutil.rmtree(place)

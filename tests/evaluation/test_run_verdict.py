@@ -1,0 +1,101 @@
+"""The verdict on a run: the call by the interval, the flagged results' ranks, the worst queries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from engine.evaluation.evaluate import evaluate
+from engine.evaluation.intervals import Delta
+from engine.evaluation.run_verdict import DO_NOT, NOT_SHOWN, SAFE, call_of, judge_run
+from engine.workspace import DEFAULT_GAINS
+from tests.evaluation.fake_sides import ScoredSide, make_catalog, make_queries
+
+CATALOG = make_catalog()
+QUERIES = make_queries(CATALOG)
+
+
+@dataclass(frozen=True)
+class Given:
+    query: str
+    before: dict[str, str]
+    after: dict[str, str]
+    fall: tuple[str, ...]
+    rise: tuple[str, ...] = field(default=())
+
+
+def sides(skill: float, base_skill: float = 0.3) -> tuple[ScoredSide, ScoredSide]:
+    base = ScoredSide("base", CATALOG, QUERIES, base_skill)
+    return base, ScoredSide("base", CATALOG, QUERIES, skill, build="b2")
+
+
+def run(skill: float, base_skill: float = 0.3, flagged: tuple[Given, ...] = ()):
+    base, tuned = sides(skill, base_skill)
+    unseen = evaluate(base, tuned, QUERIES, CATALOG, gains=DEFAULT_GAINS)
+    return judge_run(base, tuned, flagged, unseen, DEFAULT_GAINS, dict.fromkeys(CATALOG), 12.0)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "call"),
+    [
+        (0.01, 0.05, SAFE),
+        (-0.019, 0.03, SAFE),
+        (-0.02, 0.03, NOT_SHOWN),
+        (-0.3, 0.2, NOT_SHOWN),
+        (-0.019, -0.001, DO_NOT),
+        (-0.2, -0.1, DO_NOT),
+        (None, None, NOT_SHOWN),
+    ],
+)
+def test_the_call_follows_the_interval(low: float, high: float, call: str) -> None:
+    delta = Delta(0.0 if low is None else (low + high) / 2, low, high, 0.5, 1, 1, 1, 3)
+    found, why = call_of(delta)
+    assert found == call and "n 3" in why
+
+
+def test_without_unseen_queries_nothing_is_shown_safe() -> None:
+    base, tuned = sides(0.5)
+    found = judge_run(base, tuned, (), None, DEFAULT_GAINS, dict.fromkeys(CATALOG))
+    assert found.call == NOT_SHOWN and found.unseen is None and found.worst == ()
+
+
+def test_a_better_run_is_safe_and_a_worse_one_names_its_worst_queries() -> None:
+    assert run(0.9).call == SAFE
+    worse = run(0.1, base_skill=0.9)
+    assert worse.call == DO_NOT and len(worse.worst) == 5
+    losses = [row.tuned - row.base for row in worse.worst]
+    assert losses == sorted(losses) and losses[-1] < -0.01
+    assert worse.rbo is not None and 0 < worse.rbo < 1
+
+
+def test_flagged_results_are_followed_and_scored_before_and_after_the_flags() -> None:
+    base, _ = sides(0.3)
+    query = next(q for q in QUERIES if "E" in q.grades.values() and "gone" not in q.grades)
+    top = base.rank(query.query).product_ids
+    wrong = next(p for p in top if query.grades.get(p) != "E")
+    before = {**query.grades, wrong: "E"}
+    given = Given(
+        query.query, before, {**before, wrong: "I"}, (wrong, "not there"), tuple(query.positives())
+    )
+    found = run(0.9, flagged=(given,)).flagged[0]
+    assert [m.product_id for m in found.moved if m.wanted == "fall"] == [wrong]
+    assert {m.product_id for m in found.moved if m.wanted == "rise"} == set(query.positives())
+    assert found.moved[0].base == top.index(wrong) + 1
+    # The base is not another ranking than before: only what is held against it has changed.
+    assert found.imported[0] != found.merged[0]
+
+
+def test_the_counts_of_what_left_the_top_ten() -> None:
+    given = Given("query 1", {}, {"p1": "I", "p2": "I"}, ("p1", "p2"))
+    verdict = run(0.5, flagged=(given,))
+    query = verdict.flagged[0]
+    assert query.imported == (None, None)
+    moved = tuple(
+        replace(m, base=base, tuned=tuned)
+        for m, base, tuned in zip(query.moved, (1, 40), (30, None), strict=True)
+    )
+    changed = replace(verdict, flagged=(replace(query, moved=moved),))
+    assert changed.left_top_ten == (1, 1)
+    assert changed.mean_ranks() == (20.5, (30 + 1001) / 2)
+    assert changed.to_json()["mean_ranks"] == (20.5, 515.5)
