@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,7 +11,7 @@ from engine.errors import UsageError
 from engine.workspace import Workspace
 from workbench.commands.hints import hint
 from workbench.commands.options import json_option, with_workspace
-from workbench.commands.output import cut, emit_json, number, say, table
+from workbench.commands.output import cut, emit_json, number, safe, say, table
 
 if TYPE_CHECKING:
     from engine.encoders.registry import EncoderInfo
@@ -21,12 +22,20 @@ if TYPE_CHECKING:
 @click.option("--add", "source", metavar="ID", help="A Hugging Face id or a local directory.")
 @click.option("--name", metavar="N", help="What to call the one that is added.")
 @click.option("--remove", metavar="NAME", help="Delete an encoder and its index.")
+@click.option("--latency", is_flag=True, help="Time one query on each (seconds an encoder).")
+@click.argument("which", metavar="[NAME]", required=False)
 @json_option
 @with_workspace
 def command(
-    workspace: Workspace, source: str | None, name: str | None, remove: str | None, as_json: bool
+    workspace: Workspace,
+    source: str | None,
+    name: str | None,
+    remove: str | None,
+    latency: bool,
+    which: str | None,
+    as_json: bool,
 ) -> None:
-    """List the encoders, add one, or remove one."""
+    """List the encoders, add one, remove one; with NAME, say where that one comes from."""
     from engine.encoders import registry
 
     if source is not None and remove is not None:
@@ -42,23 +51,42 @@ def command(
 
         remove_encoder(workspace, remove)
         say(f"Removed {remove} and its index.")
-    rows = describe(workspace)
+    rows = describe(workspace, which, latency=latency)
     if as_json:
-        emit_json(rows)
+        emit_json(rows if which is None else rows[0])
+    elif which is not None:
+        show_one(rows[0])
     elif source is None and remove is None:
         show(rows)
 
 
-def describe(workspace: Workspace) -> list[dict[str, Any]]:
-    """One value an encoder, the base first."""
+def describe(
+    workspace: Workspace, which: str | None = None, *, latency: bool = False
+) -> list[dict[str, Any]]:
+    """One value an encoder, the base first; of `which` alone also its lineage."""
     from engine.encoders import registry
+    from engine.encoders.lineage import lineage
     from engine.state import State
 
+    chosen = registry.list_encoders(workspace)
+    if which is not None:
+        chosen = [registry.resolve(workspace, which)]
     state = State(workspace.state_path)
     try:
-        return [_entry(info, state) for info in registry.list_encoders(workspace)]
+        rows = [_entry(info, state) for info in chosen]
     finally:
         state.close()
+    for row, info in zip(rows, chosen, strict=True):
+        row["latency"] = _latency(info) if latency else None
+    if which is not None:
+        rows[0]["lineage"] = [asdict(step) for step in lineage(workspace, which)]
+    return rows
+
+
+def _latency(info: EncoderInfo) -> dict[str, Any]:
+    from engine.encoders.latency import query_latency
+
+    return asdict(query_latency(info.path))
 
 
 def _entry(info: EncoderInfo, state: State) -> dict[str, Any]:
@@ -81,6 +109,7 @@ def _entry(info: EncoderInfo, state: State) -> dict[str, Any]:
         "scores": dict(card.scores) if card else {},
         "beats_base": card.beats_base if card else None,
         "note": card.note if card else "",
+        "trained_queries": len(card.trained_queries) if card else 0,
     }
 
 
@@ -103,6 +132,10 @@ def show(rows: list[dict[str, Any]]) -> None:
             ]
         )
     headers = ["encoder", "from", "build", "fingerprint", "dim", "size", "dev, base -> tuned", ""]
+    if timed := [row["latency"] for row in rows if row["latency"]]:
+        headers.insert(6, "query, p50 / p95")
+        for cell, found in zip(cells, timed, strict=True):
+            cell.insert(6, _milliseconds(found))
     table(headers, cells, left=4)
     for measure in dict.fromkeys(row["scores"].get("measure") for row in rows):
         if measure:
@@ -113,3 +146,46 @@ def _verdict(row: dict[str, Any]) -> str:
     if row["beats_base"] is None:
         return ""
     return "beats its base on dev" if row["beats_base"] else "does not beat its base on dev"
+
+
+def show_one(row: dict[str, Any]) -> None:
+    """Print one encoder: its lineage, its scores, what it was trained on."""
+    facts = {
+        "encoder": row["name"],
+        "from": row["source"],
+        "fingerprint": row["fingerprint"],
+        "build": f"{row['build']} ({row['rows']:,} products)" if row["build"] else "not indexed",
+        "size": f"{row['bytes'] / 1e6:.1f} MB, {row['dim'] or '?'} dimensions",
+        "query": _milliseconds(row["latency"]) if row["latency"] else "",
+        "created": row["created"],
+        "trained on": f"{row['trained_queries']:,} queries" if row["trained_queries"] else "",
+        "dev": _dev(row["scores"]),
+        "note": row["note"] or _verdict(row),
+    }
+    data = dict(row["lineage"][0]["data"])
+    facts["template"] = data.pop("template", "")
+    facts |= {f"{key} hash": value for key, value in data.items()}
+    for name, value in facts.items():
+        if value:
+            click.echo(f"{name:<16}{safe(str(value))}")
+    for step in row["lineage"][1:]:
+        click.echo(f"{'parent':<16}{safe(step['name'])}{_step(step)}")
+
+
+def _step(step: dict[str, Any]) -> str:
+    parts = [f" ({step['recipe']})" if step["recipe"] else ""]
+    if not step["present"]:
+        parts.append(", no longer in this workspace")
+    elif step["same"] is False:
+        parts.append(", replaced since: these are not the weights it was trained from")
+    return "".join(parts)
+
+
+def _dev(scores: dict[str, Any]) -> str:
+    if "tuned" not in scores:
+        return ""
+    return f"{number(scores['base'])} -> {number(scores['tuned'])}  {scores['measure']}"
+
+
+def _milliseconds(found: dict[str, Any]) -> str:
+    return f"{found['p50_ms']:.1f} / {found['p95_ms']:.1f} ms"

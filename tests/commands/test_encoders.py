@@ -1,0 +1,32 @@
+"""`rankbench encoders`: the registry, one encoder's page, latency on request."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.commands.conftest import Rankbench
+
+
+def test_one_encoder_says_where_it_comes_from(
+    workspace: Path, tiny_encoder_dir: Path, rankbench: Rankbench
+) -> None:
+    rankbench("encoders", "--add", tiny_encoder_dir, "--name", "other", "-w", workspace)
+    found = rankbench("encoders", "other", "-w", workspace, "--json").json
+    assert found["name"] == "other" and found["build"] is None and found["latency"] is None
+    assert [step["name"] for step in found["lineage"]] == ["other"]
+    page = rankbench("encoders", "other", "-w", workspace).out
+    assert "fingerprint" in page and "not indexed" in page
+
+
+def test_latency_is_timed_only_when_asked(made: Path, rankbench: Rankbench) -> None:
+    (quiet,) = rankbench("encoders", "-w", made, "--json").json
+    assert quiet["latency"] is None
+    (timed,) = rankbench("encoders", "-w", made, "--latency", "--json").json
+    assert 0 < timed["latency"]["p50_ms"] <= timed["latency"]["p95_ms"]
+    assert "p50 / p95" in rankbench("encoders", "-w", made, "--latency").out
+
+
+def test_an_encoder_that_is_not_there_names_those_that_are(
+    made: Path, rankbench: Rankbench
+) -> None:
+    rankbench("encoders", "nothing", "-w", made).assert_error(1, "no encoder called", "base")
