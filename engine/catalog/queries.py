@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 
@@ -30,6 +32,18 @@ class JudgedQuery:
     def positives(self) -> list[str]:
         """The ids of the Exact products, in the judgments' order."""
         return [product for product, grade in self.grades.items() if grade == "E"]
+
+
+def judgments_hash(queries: Iterable[JudgedQuery]) -> str:
+    """16 hex digits of the SHA-256 over the sorted (query text, product, grade) rows.
+
+    Which ids a file gave its queries, and their order, say nothing about the judgments.
+    """
+    digest = hashlib.sha256()
+    for row in sorted((q.query, p, grade) for q in queries for p, grade in q.grades.items()):
+        text = json.dumps(row, ensure_ascii=False)
+        digest.update(text.encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

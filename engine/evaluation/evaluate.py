@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from engine.catalog.queries import JudgedQuery
+from engine.catalog.queries import JudgedQuery, judgments_hash
 from engine.errors import RankbenchError, UsageError
 from engine.evaluation.bounds import ndcg_delta_bounds
 from engine.evaluation.frame import Evaluation, Group, Measures, QueryRow, SideMeans
@@ -192,12 +192,6 @@ def breakdown(
         value: summarise(rows, unchanged=evaluation.unchanged, resamples=resamples, seed=seed)
         for value, rows in sorted(groups.items())
     }
-
-
-def judgments_hash(queries: Iterable[JudgedQuery]) -> str:
-    """12 hex digits of the queries' ids, texts and grades, whatever their order."""
-    content = sorted((q.query_id, q.query, sorted(q.grades.items())) for q in queries)
-    return _hash(content)
 
 
 def ids_hash(product_ids: Iterable[str]) -> str:

@@ -19,11 +19,17 @@ def evaluate_query_set(
     candidates: str = "catalog",
     split: str = "unseen",
     *,
+    verdicts: bool = True,
     resamples: int = RESAMPLES,
     keep_rankings: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Score a split of the query set; sides as in `Comparer.compare`, the rest as in `evaluate`.
+
+    Args:
+        verdicts: whether people's verdicts count; without them it is the imported judgments
+            alone, as they were before anyone flagged a result. `inputs["judgments"]` differs
+            where a verdict changes a grade of the queries.
 
     Raises:
         RankbenchError: a side is unknown or not ready, or no query is left.
@@ -32,10 +38,11 @@ def evaluate_query_set(
     settings = comparer.ws.settings
     names = (baseline, candidate or comparer.default_candidate())
     sides = [comparer.side(name) for name in names]
+    queries = comparer.judged_queries() if verdicts else comparer.imported_queries()
     return evaluate(
         sides[0],
         sides[1],
-        select(comparer.judged_queries(), split, sides),
+        select(queries, split, sides),
         comparer.titles(),
         gains=settings.gains,
         candidates=candidates,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from engine.formats.columns import match_names
 from engine.formats.encoding import decode, read_bytes
 from engine.formats.tables import load_table
 from engine.formats.trec import decode_id, encode_id
+from engine.formats.writing import write_lines
 
 _RUN_NAMES: Mapping[str, tuple[str, ...]] = {
     "query_id": ("query_id", "queryid", "qid", "topic_id", "topic"),
@@ -48,7 +48,7 @@ def write_run(path: Path, rankings: Mapping[str, Sequence[str]], tag: str = "ran
                 score = len(products) - rank + 1
                 yield f"{query} Q0 {encode_id(product)} {rank} {score} {tag}\n"
 
-    _write(path, lines())
+    write_lines(path, lines())
 
 
 def write_qrels(path: Path, relevances: Mapping[str, Mapping[str, int]]) -> None:
@@ -72,7 +72,7 @@ def write_qrels(path: Path, relevances: Mapping[str, Mapping[str, int]]) -> None
                     )
                 yield f"{query} 0 {encode_id(product)} {int(relevance)}\n"
 
-    _write(path, lines())
+    write_lines(path, lines())
 
 
 def read_run(path: Path) -> dict[str, list[str]]:
@@ -148,20 +148,3 @@ def _float(text: str) -> float | None:
     except ValueError:
         return None
     return value if value == value else None
-
-
-def _write(path: Path, lines: Iterable[str]) -> None:
-    """Write beside and rename, so that a full disk leaves no half of a file under the name."""
-    beside = path.with_name(path.name + ".tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with beside.open("w", encoding="utf-8", newline="\n") as file:
-                file.writelines(lines)
-            os.replace(beside, path)
-        finally:
-            beside.unlink(missing_ok=True)
-    except OSError as error:
-        raise RankbenchError(
-            f"Cannot write {path}: {error.strerror or error}.", "Choose another place."
-        ) from None

@@ -15,7 +15,10 @@ _CODES = {"%20": " ", "%09": "\t", "%0A": "\n", "%0D": "\r", "%25": "%"}
 _ENCODED = re.compile("|".join(_CODES))
 _QRELS_LINE = re.compile(r"\S+\s+\S+\s+\S+\s+[+-]?\d+(\.\d+)?\s*\Z")
 _TAG = re.compile(r"</?[a-zA-Z][^>]*>")
-_TOPIC_START = re.compile(r"<top\b|<topic\b|<DOC\b|<num\b", re.IGNORECASE)
+# In `id<TAB>query` lines a tag is part of a query.
+_TOPIC_START = re.compile(r"(?im)^[^\t\n]*<(?:top|topic|DOC|num)\b")
+_ID_HEADERS = {"query_id", "queryid", "qid", "id", "_id", "number", "topic", "topic_id"}
+_TEXT_HEADERS = {"query", "text", "title", "query_text"}
 
 
 def encode_id(text: str) -> str:
@@ -70,8 +73,12 @@ def is_topics(text: str) -> bool:
     line = text.lstrip().split("\n", 1)[0].rstrip("\r")
     parts = line.split("\t")
     if len(parts) == 2:
-        names = {part.strip().lower() for part in parts}
-        return not names & {"query", "query_id", "qid", "id", "text", "title", "query_text"}
+        first, second = (part.strip().lower() for part in parts)
+        # `q7<TAB>title` is a query like any other.
+        header = first in _ID_HEADERS | _TEXT_HEADERS or (
+            second in _ID_HEADERS | _TEXT_HEADERS and not re.search(r"\d", first)
+        )
+        return not header
     return len(parts) == 1 and "," not in line and bool(re.match(r"[A-Za-z]*\d+:", line))
 
 

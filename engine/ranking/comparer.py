@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from engine.catalog.normalise import clean_query, normalise_query
+from engine.catalog.normalise import clean_query
 from engine.catalog.queries import JudgedQuery
 from engine.catalog.schema import DERIVED
 from engine.encoders.registry import BASE, list_encoders
@@ -16,6 +16,7 @@ from engine.measures.query import measure_search, measure_unanswered
 from engine.measures.rbo import rbo
 from engine.ranking.comparison import SEARCH_MEASURES, Comparison, Hit, SideResult
 from engine.ranking.ranking import Ranking
+from engine.ranking.side_name import parse_side
 from engine.ranking.sides import (
     EncoderSide,
     HybridSide,
@@ -23,9 +24,8 @@ from engine.ranking.sides import (
     open_encoder_side,
     open_full_text_side,
     open_run_side,
-    parse_side,
 )
-from engine.records import Records
+from engine.records import Judged, Word
 from engine.state import State
 from engine.workspace import Workspace
 
@@ -63,8 +63,7 @@ class Comparer:
         self._open_encoder = open_encoder
         self._state = State(ws.state_path)
         self._titles: dict[str, str] = {}
-        self._queries: list[JudgedQuery] | None = None
-        self._by_text: dict[str, JudgedQuery] = {}
+        self._judged = Judged(ws.records_path)
         self._open: dict[str, tuple[str, Side]] = {}
 
     def compare(
@@ -85,6 +84,7 @@ class Comparer:
         sides = [self.side(baseline), self.side(candidate or self.default_candidate())]
         titles, judged = self.titles(), self.find_query(text)
         known = {p: g for p, g in judged.grades.items() if p in titles} if judged else {}
+        words = self._judged.words(judged)
         # From here on: what was opened or loaded above is not the search's own time.
         started = time.perf_counter()
         rankings = self._rank(text, sides)
@@ -95,9 +95,10 @@ class Comparer:
                 encoder=side.name,
                 build=side.build,
                 seen=side.seen(text),
-                hits=_hits(ranking, other, titles, known, k),
+                hits=_hits(ranking, other, titles, known, words, k),
                 measures=self._measures(side, text, ranking, known),
                 unanswered=not side.answers(text),
+                fingerprint=side.fingerprint,
             )
             for side, ranking, other in zip(sides, rankings, reversed(ranks), strict=True)
         ]
@@ -112,6 +113,7 @@ class Comparer:
             rbo=self._overlap(rankings),
             elapsed_ms=elapsed * 1000,
             catalog_rows=len(titles),
+            shared_from=self._judged.shared_from(text),
         )
 
     def sides(self) -> list[SideStatus]:
@@ -138,28 +140,38 @@ class Comparer:
             RankbenchError: unknown or not ready.
         """
         parsed = parse_side(name)
-        encoder = {"encoder": parsed.argument, "hybrid": parsed.argument}.get(parsed.kind, "")
-        build = self._state.active_build(encoder) if encoder else None
+        build = self._state.active_build(parsed.encoder) if parsed.encoder else None
         mark = build.build + str(build.created) if build else ""
         if name not in self._open or self._open[name][0] != mark:
             self._open[name] = (mark, self._open_side(parsed.kind, parsed.argument, name))
         return self._open[name][1]
 
     def judged_queries(self) -> list[JudgedQuery]:
-        """The query set, by query id."""
-        if self._queries is None:
-            records = Records(self.ws.records_path)
-            try:
-                self._queries = records.judged_queries()
-            finally:
-                records.close()
-            self._by_text = {normalise_query(q.query): q for q in reversed(self._queries)}
-        return self._queries
+        """The query set with people's verdicts, by query id.
+
+        Queries that only verdicts know are in no evaluation, and not here: `find_query` has them.
+        """
+        return self._judged.queries()
+
+    def imported_queries(self) -> list[JudgedQuery]:
+        """The query set as it was imported, without a verdict, by query id."""
+        return self._judged.imported()
 
     def find_query(self, text: str) -> JudgedQuery | None:
-        """The judged query that reads like `text`, if any."""
-        self.judged_queries()
-        return self._by_text.get(normalise_query(text))
+        """The judged query that reads like `text`, if any; with people's verdicts."""
+        return self._judged.find(text)
+
+    def words(self, text: str) -> Mapping[str, Word]:
+        """Product id -> what people say of it for the query `text`."""
+        return self._judged.words(self._judged.find(text))
+
+    def fingerprint(self, name: str) -> str:
+        """Of the encoder behind the side `name`; "" for bm25 and a run, or while not indexed."""
+        if name in self._open:
+            return self._open[name][1].fingerprint
+        encoder = parse_side(name).encoder
+        build = self._state.active_build(encoder) if encoder else None
+        return build.fingerprint if build else ""
 
     def titles(self) -> Mapping[str, str]:
         """Product id -> title, for the whole catalog."""
@@ -180,9 +192,10 @@ class Comparer:
         """Forget what is cached of the catalog and the judgments; the next use reads them again."""
         self._titles = {}
         self._open = {}
-        self._queries = None
+        self._judged.forget()
 
     def close(self) -> None:
+        self._judged.close()
         self._state.close()
 
     def _rank(self, text: str, sides: Sequence[Side]) -> list[Ranking]:
@@ -236,13 +249,25 @@ def _hits(
     other: Mapping[str, int],
     titles: Mapping[str, str],
     grades: Mapping[str, str],
+    words: Mapping[str, Word],
     k: int,
 ) -> tuple[Hit, ...]:
+    hits = []
     rows = zip(ranking.product_ids[:k], ranking.scores[:k], strict=True)
-    return tuple(
-        Hit(rank, product, titles.get(product, ""), score, grades.get(product), other.get(product))
-        for rank, (product, score) in enumerate(rows, 1)
-    )
+    for rank, (product, score) in enumerate(rows, 1):
+        word = words.get(product)
+        hit = Hit(
+            rank=rank,
+            product_id=product,
+            title=titles.get(product, ""),
+            score=score,
+            grade=grades.get(product),
+            other_rank=other.get(product),
+            verdict="" if word is None else "flagged" if word.bad else "graded",
+            overrules=word is not None and word.overrules,
+        )
+        hits.append(hit)
+    return tuple(hits)
 
 
 def _delta(

@@ -16,8 +16,10 @@ class Hit:
     Attributes:
         rank: from 1.
         score: cosine for an encoder (-1 to 1); bm25's or the fusion's own scale otherwise.
-        grade: "E", "S", "C", "I", or None where unjudged.
+        grade: "E", "S", "C", "I", or None where unjudged; a person's word before an import's.
         other_rank: rank on the other side within its depth, or None.
+        verdict: "graded" or "flagged" by a person, "" where nobody said anything.
+        overrules: whether an imported judgment says otherwise.
     """
 
     rank: int
@@ -26,6 +28,8 @@ class Hit:
     score: float
     grade: str | None
     other_rank: int | None
+    verdict: str = ""
+    overrules: bool = False
 
     @property
     def movement(self) -> int | None:
@@ -44,6 +48,7 @@ class SideResult:
         hits: the rows shown.
         measures: name -> value in [0, 1], None where undefined.
         unanswered: whether the side (a run) has no answer to the query; its measures are then 0.
+        fingerprint: of the encoder that answered, which a verdict on a hit keeps; "" without one.
     """
 
     encoder: str
@@ -52,6 +57,7 @@ class SideResult:
     hits: tuple[Hit, ...]
     measures: Mapping[str, float | None]
     unanswered: bool = False
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +65,13 @@ class Comparison:
     """Both sides' answers to one query.
 
     Attributes:
-        query_id, split: of the judged query, None where the query is not judged.
+        query_id, split: of the judged query, None where the query is not judged. A query that only
+            verdicts know has an id and no split.
         judged: how many of its judged products are in the catalog.
         delta: candidate minus baseline per measure.
         rbo: rank-biased overlap between the sides, 0 to 1.
         elapsed_ms: encoding the query and ranking on both sides, once they are loaded.
+        shared_from: other spellings of the query whose verdicts hold here.
     """
 
     query: str
@@ -76,6 +84,7 @@ class Comparison:
     rbo: float | None
     elapsed_ms: float
     catalog_rows: int
+    shared_from: tuple[str, ...] = ()
 
     @property
     def seen(self) -> bool:
@@ -90,6 +99,7 @@ class Comparison:
             "split": self.split,
             "seen": self.seen,
             "judged": self.judged,
+            "shared_from": list(self.shared_from),
             "elapsed_ms": round(self.elapsed_ms, 3),
             "rbo": self.rbo,
             "baseline": _side_json(self.baseline),
@@ -102,6 +112,7 @@ def _side_json(side: SideResult) -> dict[str, Any]:
     return {
         "encoder": side.encoder,
         "build": side.build,
+        "fingerprint": side.fingerprint,
         "seen": side.seen,
         "unanswered": side.unanswered,
         **side.measures,

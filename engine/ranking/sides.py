@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -13,11 +12,12 @@ import numpy as np
 from engine.catalog.normalise import clean_query, normalise_query
 from engine.encoders.load import Encoder, load_encoder
 from engine.encoders.registry import encoder_fingerprint, resolve
-from engine.errors import RankbenchError, UsageError
+from engine.errors import RankbenchError
 from engine.index.build import active_build
 from engine.index.matrix import VectorMatrix, best, read_build
 from engine.index.store import ITEMS, open_table, reading
 from engine.ranking.ranking import Ranking
+from engine.ranking.side_name import parse_side
 from engine.state import Build
 from engine.workspace import Workspace
 
@@ -36,10 +36,12 @@ class Side(Protocol):
     Attributes:
         name: as typed.
         build: the index build that answers, or "".
+        fingerprint: of the encoder that answers, or "".
     """
 
     name: str
     build: str
+    fingerprint: str
 
     def rank(self, query: str, depth: int = DEPTH) -> Ranking:
         """The best `depth` products of the whole catalog, ties by product id."""
@@ -65,33 +67,6 @@ class Side(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class SideName:
-    """A parsed side name; kind is "encoder", "bm25", "hybrid" or "run"."""
-
-    kind: str
-    argument: str
-    text: str
-
-
-def parse_side(text: str) -> SideName:
-    """Parse a side's name.
-
-    Raises:
-        UsageError: an empty name, or a prefix without its argument.
-    """
-    name = text.strip()
-    prefix, colon, argument = name.partition(":")
-    if colon and prefix in ("hybrid", "run"):
-        if not argument:
-            what = "an encoder" if prefix == "hybrid" else "a file"
-            raise UsageError(f"The side {name!r} names no {what[2:].strip()}.", f"Add {what}.")
-        return SideName(prefix, argument, name)
-    if not name:
-        raise UsageError("A side has no name.", "Try base, bm25, hybrid:base or run:FILE.")
-    return SideName("bm25" if name == "bm25" else "encoder", name, name)
-
-
 class EncoderSide:
     """Exact cosine search over one encoder's active build."""
 
@@ -104,6 +79,7 @@ class EncoderSide:
         trained: frozenset[str],
     ) -> None:
         self.name, self.index, self.build, self.matrix = name, index, index.build, matrix
+        self.fingerprint = index.fingerprint
         self.encoder = encoder
         self._trained = trained
         self._vectors: OrderedDict[str, np.ndarray] = OrderedDict()
@@ -152,6 +128,7 @@ class FullTextSide:
 
     name = "bm25"
     build = ""
+    fingerprint = ""
 
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -192,6 +169,7 @@ class HybridSide:
 
     def __init__(self, encoder: EncoderSide, full_text: FullTextSide) -> None:
         self.name, self.build = f"hybrid:{encoder.name}", encoder.build
+        self.fingerprint = encoder.fingerprint
         self._encoder, self._full_text = encoder, full_text
 
     def rank(self, query: str, depth: int = DEPTH) -> Ranking:
@@ -228,6 +206,7 @@ class RunSide:
     """
 
     build = ""
+    fingerprint = ""
 
     def __init__(self, name: str, ranked: Mapping[str, Sequence[str]], catalog: Collection[str]):
         self.name = name

@@ -5,8 +5,19 @@ nothing here imports polars: the app opens its records before it can paint.
 """
 
 from engine.records.database import SCHEMA
+from engine.records.judged import Judged
 from engine.records.judgments import Judgments, Records
 from engine.records.merged import Merged, Word, merge
 from engine.records.verdicts import Verdict, Verdicts
 
-__all__ = ["SCHEMA", "Judgments", "Merged", "Records", "Verdict", "Verdicts", "Word", "merge"]
+__all__ = [
+    "SCHEMA",
+    "Judged",
+    "Judgments",
+    "Merged",
+    "Records",
+    "Verdict",
+    "Verdicts",
+    "Word",
+    "merge",
+]

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from engine.catalog.queries import Added, Assigned, JudgedQuery
+from engine.catalog.queries import Added, Assigned, JudgedQuery, judgments_hash
 from engine.records.database import Database
 
 if TYPE_CHECKING:
@@ -185,16 +185,8 @@ class Records(Database):
         return Assigned(self.set_splits(splits, query_set), links.rule)
 
     def judgments_hash(self, query_set: str = "default") -> str:
-        """16 hex digits of the SHA-256 over the sorted (query text, product, grade) rows."""
-        digest = hashlib.sha256()
-        rows = sorted(
-            (query.query, product, grade)
-            for query in self.judged_queries(query_set)
-            for product, grade in query.grades.items()
-        )
-        for row in rows:
-            digest.update(json.dumps(row, ensure_ascii=False).encode())
-        return digest.hexdigest()[:16]
+        """`engine.catalog.queries.judgments_hash` of the imported judgments."""
+        return judgments_hash(self.judged_queries(query_set))
 
     def _texts(self, query_set: str) -> dict[str, tuple[str, dict[str, str]]]:
         """Query id -> text and columns as the newest import has them."""

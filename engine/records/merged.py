@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from engine.catalog.normalise import clean_query, normalise_query
 from engine.catalog.queries import JudgedQuery
@@ -48,10 +49,18 @@ class Merged:
         queries: imported ones with people's words applied, then those that only verdicts know
             (`imported` false).
         words: query id -> product id -> what people say.
+        spellings: place (`place_of`) -> the cleaned queries with a verdict that share it.
     """
 
     queries: tuple[JudgedQuery, ...]
     words: Mapping[str, Mapping[str, Word]]
+    spellings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def other_spellings(self, query: str, separated: Collection[str] = ()) -> tuple[str, ...]:
+        """The spellings other than `query`'s own whose verdicts hold for it too."""
+        text = clean_query(query)
+        found = self.spellings.get(place_of(text, separated), ())
+        return tuple(spelling for spelling in found if spelling != text)
 
 
 def merge(
@@ -66,17 +75,18 @@ def merge(
     alone = frozenset(separated)
     given: dict[str, list[Verdict]] = defaultdict(list)
     for verdict in verdicts:
-        given[_place(verdict.query, alone)].append(verdict)
+        given[place_of(verdict.query, alone)].append(verdict)
     queries: list[JudgedQuery] = []
     words: dict[str, dict[str, Word]] = {}
+    known: set[str] = set()
     for query in imported:
-        place = _place(query.query, alone)
+        place = place_of(query.query, alone)
+        known.add(place)
         found = _words(given[place], query.grades) if place in given else {}
         if found:
             words[query.query_id] = found
             query = replace(query, grades={**query.grades, **_grades(found)})
         queries.append(query)
-    known = {_place(query.query, alone) for query in imported}
     for place, said in given.items():
         if place not in known:
             found = _words(said, {})
@@ -85,13 +95,21 @@ def merge(
             )
             words[new.query_id] = found
             queries.append(new)
-    return Merged(tuple(queries), words)
+    spellings = {place: tuple(sorted({v.query for v in said})) for place, said in given.items()}
+    return Merged(tuple(queries), words, spellings)
 
 
-def _place(query: str, alone: frozenset[str]) -> str:
+def place_of(query: str, separated: Collection[str]) -> str:
     """What verdicts are shared under: the normalised query, or the text of one that is separate."""
+    text, key = _spelling(query)
+    return f"={text}" if text in separated else key
+
+
+# A merge follows every verdict, over queries that stay the same.
+@lru_cache(maxsize=1 << 17)
+def _spelling(query: str) -> tuple[str, str]:
     text = clean_query(query)
-    return f"={text}" if text in alone else normalise_query(text)
+    return text, normalise_query(text)
 
 
 def _grades(words: Mapping[str, Word]) -> dict[str, str]:

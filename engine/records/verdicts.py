@@ -102,6 +102,8 @@ class Verdicts(Database):
     def separate(self, query: str, author: str) -> None:
         """Refuse sharing: `query` neither takes its equivalents' verdicts nor gives its own."""
         text = clean_query(query)
+        if not text:
+            raise RankbenchError("The query is empty.", "Type a word or two.")
         with self._transaction() as connection:
             connection.execute(
                 "INSERT INTO verdicts (action, batch, author, created, query, query_key)"
@@ -132,9 +134,12 @@ class Verdicts(Database):
 
     def standing(self) -> list[Verdict]:
         """One verdict a judge, query and product: the newest not undone, oldest first."""
-        found = self._select("action = 'grade' AND batch NOT IN (" + _UNDONE + ")")
-        newest = {(v.judge, v.query, v.product_id): v for v in found}
+        newest = {(v.judge, v.query, v.product_id): v for v in self.kept()}
         return sorted(newest.values(), key=lambda verdict: verdict.number)
+
+    def kept(self) -> list[Verdict]:
+        """Every verdict that is not undone, those that a later one replaced too, oldest first."""
+        return self._select("action = 'grade' AND batch NOT IN (" + _UNDONE + ")")
 
     def history(self) -> list[dict[str, object]]:
         """Every record as it was written, oldest first."""
@@ -197,11 +202,18 @@ def _row(verdict: Verdict, author: str, now: float) -> tuple[object, ...]:
         raise RankbenchError(
             f"{verdict.grade!r} is not a grade.", "Give E, S, C or I (Exact to Irrelevant)."
         )
+    # To the microsecond, so that the time survives an export.
+    given = round(verdict.given or now, 6)
     return (
-        query, normalise_query(query), verdict.product_id, verdict.grade, int(verdict.bad),
-        verdict.note, verdict.side, verdict.rank, verdict.encoder, verdict.judge or author,
-        verdict.given or now,
+        query, normalise_query(query), _text(verdict.product_id), verdict.grade,
+        int(verdict.bad), _text(verdict.note), _text(verdict.side), verdict.rank,
+        _text(verdict.encoder), _text(verdict.judge or author), given,
     )  # fmt: skip
+
+
+def _text(value: str) -> str:
+    # SQLite takes no half of a surrogate pair, which a broken byte of a terminal becomes.
+    return value.encode("utf-8", "replace").decode()
 
 
 def _next_number(connection: sqlite3.Connection) -> int:

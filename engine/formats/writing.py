@@ -1,0 +1,33 @@
+"""Text files that are whole or not there at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from engine.errors import RankbenchError
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """Write beside and rename, so that a full disk leaves no half of a file under the name.
+
+    Args:
+        lines: each with its own line end; written as UTF-8.
+
+    Raises:
+        RankbenchError: the file cannot be written; one that stood there is as it was.
+    """
+    beside = path.with_name(path.name + ".tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with beside.open("w", encoding="utf-8", newline="\n") as file:
+                file.writelines(lines)
+            os.replace(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise RankbenchError(
+            f"Cannot write {path}: {error.strerror or error}.", "Choose another place."
+        ) from None
