@@ -18,7 +18,8 @@ _HEADER = (
     "Settings of a Rankbench workspace. Edit them by hand; comments stay.",
     "catalog, columns, template: then run `rankbench index`, which reads the catalog again, and",
     "  `rankbench index --encoder NAME` for every further encoder.",
-    "gains, rbo_p, unchanged, baseline, candidate, theme, name: hold from the next command on.",
+    "gains, rbo_p, unchanged, baseline, candidate, theme, name, judge: hold from the next command",
+    "  on.",
     "encoder, version: leave them. `rankbench init DIR --catalog FILE --force --encoder ID`",
     "  brings another base encoder.",
 )
@@ -39,6 +40,7 @@ class Settings:
         unchanged: a |delta| up to this counts as unchanged.
         baseline, candidate: the two sides the app opens with; an empty candidate means the newest
             tuned encoder, or bm25 while there is none.
+        judge: the name that verdicts are kept under; empty for `RANKBENCH_JUDGE` or the login name.
     """
 
     version: int = VERSION
@@ -53,6 +55,7 @@ class Settings:
     baseline: str = "base"
     candidate: str = ""
     theme: str = ""
+    judge: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,12 +27,19 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "index": ("index", "Encode what changed."),
     "search": ("search", "Rank one query on both sides."),
     "eval": ("evaluate", "Measure both sides over the judged queries."),
+    "flag": ("flag", "Keep your verdict on a result: a grade, or x for bad."),
+    "flags": ("flags", "List verdicts by query; who disagrees; the whole history."),
+    "undo": ("undo", "Take back what you judged last."),
+    "redo": ("redo", "Give again what the last undo took back."),
+    "separate": ("separate", "Let a query share no verdicts with its other spellings."),
     "crossval": ("crossval", "Out-of-fold scores of a training recipe."),
-    "train": ("train", "Fine-tune an encoder from judgments."),
+    "train": ("train", "Fine-tune an encoder from flags or judgments."),
     "jobs": ("jobs", "Show background work; cancel it or read its log."),
+    "runs": ("runs", "List what training made, with the verdict on each run."),
     "encoders": ("encoders", "List, add and remove encoders."),
     "recipes": ("recipes", "List the training recipes, or explain one."),
-    "import": ("import_", "Read judgments into the workspace."),
+    "import": ("import_", "Read judgments or verdicts into the workspace."),
+    "export": ("export", "Write verdicts or judgments to a file."),
 }
 
 

@@ -38,6 +38,15 @@ def test_search_and_eval_read_a_workspace_that_cannot_be_written(
     assert rankbench_bound("eval", *options).json["queries"] == 12
 
 
+def test_verdicts_are_listed_and_a_new_one_is_refused(
+    read_only: Path, rankbench_bound: Any
+) -> None:
+    assert rankbench_bound("flags", "--json", "-w", read_only).json == []
+    told = rankbench_bound("flag", "hose", "p10", "x", "-w", read_only)
+    told.assert_error(1, "cannot be", "writ")
+    assert told.out == ""
+
+
 def test_what_writes_is_one_error(read_only: Path, tmp_path: Path, rankbench_bound: Any) -> None:
     rankbench_bound("index", "-w", read_only).assert_error(1, "cannot", "writ")
     (tmp_path / "j.csv").write_text("query,product_id,label\nlamp,p01,I\n")

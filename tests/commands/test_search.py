@@ -25,7 +25,16 @@ def test_json_has_the_keys_that_others_rely_on(made: Path, rankbench: Any) -> No
         assert {"encoder", "build", "hits", *MEASURES} <= set(found[side])
         assert len(found[side]["hits"]) <= 3
         for hit in found[side]["hits"]:
-            assert set(hit) == {"rank", "product_id", "title", "score", "grade", "other_rank"}
+            assert set(hit) == {
+                "rank",
+                "product_id",
+                "title",
+                "score",
+                "grade",
+                "other_rank",
+                "verdict",
+                "overrules",
+            }
     assert set(found["delta"]) == set(MEASURES)
     assert set(found["floor"]) == set(FLOORED)
     assert all(0 < found["floor"][name] < 1 for name in FLOORED)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from engine.workspace import Workspace
+from workbench.commands.hints import hint
 from workbench.commands.options import json_option, with_workspace
 from workbench.commands.output import (
+    count,
     cut,
     emit_json,
     note_small,
@@ -25,6 +27,7 @@ from workbench.commands.output import (
 if TYPE_CHECKING:
     from engine.evaluation.frame import Evaluation, Group
     from engine.evaluation.intervals import Delta
+    from engine.records import Word
 
 PRIMARY = "ndcg@10"
 
@@ -47,6 +50,13 @@ PRIMARY = "ndcg@10"
     help="Rank only the judged products of a query, or retrieve from everything.",
 )
 @click.option(
+    "--judgments",
+    type=click.Choice(["all", "imported"]),
+    default="all",
+    show_default=True,
+    help="Judge by people's verdicts too, or by the imported judgments alone.",
+)
+@click.option(
     "--runs",
     metavar="DIR",
     type=click.Path(path_type=Path, file_okay=False),
@@ -63,6 +73,7 @@ def command(
     candidate: str | None,
     split: str,
     candidates: str,
+    judgments: str,
     runs: Path | None,
     per_query: bool,
     by: str | None,
@@ -85,9 +96,11 @@ def command(
                 candidate or "",
                 candidates,
                 split,
+                verdicts=judgments == "all",
                 keep_rankings=runs is not None,
                 progress=report,
             )
+        said = [comparer.words(row.query) for row in result.rows if judgments == "all"]
         groups = breakdown(result, by) if by else {}
         if runs is not None:
             paths = write_runs(runs, result)
@@ -96,9 +109,11 @@ def command(
     finally:
         comparer.close()
     if as_json:
-        emit_json(to_json(result, per_query, by, groups, extra))
+        counted = {"judgments": judgments, "verdicts": sum(map(len, said))}
+        emit_json({**to_json(result, per_query, by, groups, extra), **counted})
         return
     show(result, extra)
+    _say_judgments(judgments, said)
     if by:
         show_groups(by, groups, result.unchanged)
     note_small(delta for part in (result, *groups.values()) for delta in part.delta.values())
@@ -162,6 +177,19 @@ def show(result: Evaluation, cosines: Mapping[str, Mapping[str, float | None]]) 
             )
     if not result.queries:
         say(_nothing(result))
+
+
+def _say_judgments(judgments: str, said: Sequence[Mapping[str, Word]]) -> None:
+    """Say whose judgments counted, where a person has said anything."""
+    words = [word for found in said for word in found.values()]
+    against = sum(word.overrules for word in words)
+    if judgments == "imported":
+        say("Judged by the imported judgments alone, without people's verdicts.")
+    elif words:
+        hint(
+            f"{count(len(words), 'grade')} by people's verdicts, {against:,} against an imported "
+            "judgment; `rankbench eval --judgments imported` leaves them out."
+        )
 
 
 def _nothing(result: Evaluation) -> str:

@@ -48,12 +48,16 @@ def follow(job: Job) -> dict[str, Any]:
     end = last.get("event", "died")
     if end == "done":
         return last
-    if end == "cancelled":
-        raise RankbenchError(f"Job {job.id} was cancelled.", "Start it again when you like.")
     why = safe(str(last.get("message") or last.get("error") or ""))
+    again = f"`rankbench jobs {job.id} --resume` goes on with it"
+    if end == "cancelled":
+        raise RankbenchError(
+            f"Job {job.id} was cancelled{': ' + why if why else '.'}",
+            f"{again}, `rankbench jobs {job.id} --discard` gives its disk space back.",
+        )
     raise RankbenchError(
         f"Job {job.id} {'failed' if end == 'failed' else 'died'}{': ' + why if why else '.'}",
-        f"`rankbench jobs {job.id} --log` shows what it wrote.",
+        f"`rankbench jobs {job.id} --log` shows what it wrote; {again}.",
     )
 
 

@@ -1,4 +1,4 @@
-"""`rankbench import`: judgments into a workspace."""
+"""`rankbench import`: judgments and verdicts into a workspace."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import click
 from engine.making.make import add_judgments
 from engine.workspace import Workspace
 from workbench.commands import findings
+from workbench.commands.hints import hint
 from workbench.commands.options import json_option, with_workspace
-from workbench.commands.output import emit_json
+from workbench.commands.output import count, emit_json, safe, say
 
 
 @click.command("import")
-@click.argument("kind", type=click.Choice(["judgments"]))
+@click.argument("kind", type=click.Choice(["judgments", "flags"]))
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--queries", metavar="FILE", type=click.Path(path_type=Path), help="Query texts.")
 @click.option("--scale", metavar="S", help="The scale, where it cannot be told from the values.")
@@ -28,9 +29,66 @@ def command(
     scale: str | None,
     as_json: bool,
 ) -> None:
-    """Read FILE into the workspace. A run needs no import: name it as the side run:FILE."""
+    """Read FILE into the workspace. A run needs no import: name it as the side run:FILE.
+
+    judgments: CSV, TREC qrels, Quepid, OpenSearch or ESCI. flags: what `rankbench export flags`
+    wrote, in any of its formats; each line is a verdict, and all of them are one act.
+    """
+    if kind == "flags":
+        import_flags(workspace, file, queries, scale, as_json)
+        return
     found = add_judgments(workspace, file, queries, scale)
     if as_json:
         emit_json(found.to_json())
     else:
         findings.show_judgments(found)
+
+
+def import_flags(
+    workspace: Workspace, file: Path, queries: Path | None, scale: str | None, as_json: bool
+) -> None:
+    """Keep the verdicts of a file that are new here, and say how many."""
+    from engine.formats.verdicts import read_verdicts
+    from engine.records.importing import import_verdicts
+    from engine.records.judge import judge_name
+
+    read = read_verdicts(file, queries=queries, scale=scale)
+    author = judge_name(workspace.settings)
+    done = import_verdicts(workspace.records_path, read.verdicts, author)
+    # From here on they are on the disk.
+    if as_json:
+        number = done.number or None
+        emit_json({"added": len(done.added), "known": done.known, "number": number})
+    elif done.added:
+        over = count(len({verdict.query for verdict in done.added}), "query", "queries")
+        judges = sorted({verdict.judge for verdict in done.added})
+        said = ", ".join(safe(judge) for judge in judges[:5])
+        click.echo(f"kept {count(len(done.added), 'verdict')} over {over}, by {said}")
+    else:
+        known = count(done.known, "verdict")
+        click.echo(f"nothing new: {known} in the file, and in the records already")
+    for note in read.notes:
+        say(safe(note))
+    if not done.added:
+        return
+    if done.known:
+        say(f"{done.known:,} were in the records already.")
+    unknown = _unknown(workspace, {verdict.product_id for verdict in done.added})
+    if unknown:
+        say(f"{count(unknown, 'product')} of them not in the catalog: they count once it has them.")
+    hint("`rankbench undo` takes the whole file back.")
+
+
+def _unknown(workspace: Workspace, product_ids: set[str]) -> int:
+    """How many the catalog lacks; 0 where it cannot tell."""
+    from engine.errors import RankbenchError
+    from engine.index.known import open_known
+
+    try:
+        known = open_known(workspace)
+    except RankbenchError:
+        return 0
+    try:
+        return len(product_ids - known.titles(product_ids).keys())
+    finally:
+        known.close()

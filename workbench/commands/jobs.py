@@ -21,21 +21,33 @@ if TYPE_CHECKING:
 @click.command("jobs")
 @click.argument("job_id", metavar="[ID]", required=False)
 @click.option("--cancel", is_flag=True, help="Ask the job to stop; what it saved stays.")
+@click.option("--resume", is_flag=True, help="Go on with a job that died or was cancelled.")
+@click.option("--discard", is_flag=True, help="Delete the checkpoints of a job that is over.")
 @click.option("--log", is_flag=True, help="Print the job's log.")
 @json_option
 @with_workspace
 def command(
-    workspace: Workspace, job_id: str | None, cancel: bool, log: bool, as_json: bool
+    workspace: Workspace,
+    job_id: str | None,
+    cancel: bool,
+    resume: bool,
+    discard: bool,
+    log: bool,
+    as_json: bool,
 ) -> None:
-    """List background jobs, newest first; with ID, show one, cancel it or print its log."""
+    """List background jobs, newest first; with ID, show one, or act on it.
+
+    A resumed job goes on from its newest checkpoint, in the background; without one, or where its
+    data changed meanwhile, it starts over.
+    """
     from engine import supervise
 
-    if (cancel or log) and job_id is None:
-        raise UsageError(
-            f"{'--cancel' if cancel else '--log'} needs a job's id.", "`rankbench jobs` lists them."
-        )
-    if cancel and log:
-        raise UsageError("--cancel and --log do not go together.", "Give one of them.")
+    wishes = {"--cancel": cancel, "--resume": resume, "--discard": discard, "--log": log}
+    asked = [option for option, given in wishes.items() if given]
+    if asked and job_id is None:
+        raise UsageError(f"{asked[0]} needs a job's id.", "`rankbench jobs` lists them.")
+    if len(asked) > 1:
+        raise UsageError(f"{' and '.join(asked)} do not go together.", "Give one of them.")
     found = supervise.find(workspace) if job_id is None else [supervise.get(workspace, job_id)]
     if log:
         show_log(found[0])
@@ -44,6 +56,15 @@ def command(
         was_over = found[0].over
         found = [supervise.cancel(found[0])]
         say(f"Job {found[0].id} {'had ended already' if was_over else 'has ended'}.")
+        if found[0].state == "cancelled" and found[0].encoder and not was_over:
+            hint(f"What was best by then is kept as {found[0].encoder}.")
+        _tell_ways_on(found[0])
+    if resume:
+        found = [supervise.resume(workspace, found[0].id)]
+        where = f"from step {found[0].checkpoint}" if found[0].checkpoint else "from the start"
+        hint(f"Job {found[0].id} goes on {where}; `rankbench jobs {found[0].id}` shows how it is.")
+    if discard:
+        say(f"{supervise.discard(found[0]) / 1e6:,.0f} MB of job {found[0].id} deleted.")
     if as_json:
         emit_json([job.to_json() for job in found])
         return
@@ -55,6 +76,19 @@ def command(
         [_row(job) for job in found],
         left=5,
     )
+    if job_id is not None and not asked:
+        _tell_ways_on(found[0])
+
+
+def _tell_ways_on(job: Job) -> None:
+    """What can be done with a job that did not come to its end."""
+    if not job.resumable:
+        return
+    step = job.checkpoint
+    where = f"from step {step}" if step else "from the start"
+    hint(f"`rankbench jobs {job.id} --resume` goes on {where}.")
+    if step:
+        hint(f"`rankbench jobs {job.id} --discard` deletes its checkpoint.")
 
 
 def show_log(job: Job) -> None:

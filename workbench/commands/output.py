@@ -53,6 +53,13 @@ def cut(text: str, width: int) -> str:
     return fit(safe(text), width).rstrip()
 
 
+def count(value: int, noun: str, plural: str = "") -> str:
+    """`1 query`, `2,013 products`."""
+    from workbench.text import count as counted
+
+    return counted(value, noun, plural)
+
+
 def number(value: float | None, digits: int = 4, sign: bool = False) -> str:
     """A measure in fixed digits; an em dash where it is undefined."""
     if value is None or not math.isfinite(value):

@@ -11,6 +11,7 @@ import click
 
 from engine.errors import UsageError
 from engine.workspace import Workspace
+from workbench.commands.hints import hint
 from workbench.commands.options import json_option, with_workspace
 from workbench.commands.output import cut, emit_json, number, safe, say, table
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from engine.ranking.comparison import Comparison, Hit, SideResult
 
 FLOORED = ("ndcg", "ndcg@10", "rbo_ideal")
+_MARKS = {"": "", "graded": "*", "flagged": "x"}
 Floors = Mapping[str, float | None]
 """Measure -> what a random ranking scores."""
 
@@ -96,6 +98,7 @@ def show(result: Comparison, floor: Floors) -> None:
     names = [cut(side.encoder, width) for side in sides]
     if rows:
         table(["#", "", "", names[0], "", "", names[1]], rows, left=7)
+    _say_verdicts(result)
     for side in sides:
         if not side.hits:
             say(_nothing(side))
@@ -120,6 +123,18 @@ def show(result: Comparison, floor: Floors) -> None:
     click.echo(f"rbo between the sides  {'—' if silent else number(result.rbo)}{why}")
 
 
+def _say_verdicts(result: Comparison) -> None:
+    """What the marks of people's verdicts mean, and which spellings share them."""
+    hits = [hit for side in (result.baseline, result.candidate) for hit in side.hits]
+    against = len({hit.product_id for hit in hits if hit.overrules})
+    if any(hit.verdict for hit in hits):
+        also = f"; {against} of them against an imported judgment" if against else ""
+        say(f"x: flagged, *: graded by a person{also}.")
+    if result.shared_from:
+        shared = ", ".join(cut(text, 40) for text in result.shared_from[:5])
+        hint(f"Verdicts on {shared} hold here too; `rankbench separate QUERY` parts them.")
+
+
 def _nothing(side: SideResult) -> str:
     """Why a side's list is empty."""
     name = cut(side.encoder, 60)
@@ -131,7 +146,7 @@ def _nothing(side: SideResult) -> str:
 
 
 def _cells(hit: Hit, width: int) -> list[str]:
-    grade = hit.grade or "·"
+    grade = (hit.grade or "·") + _MARKS[hit.verdict]
     if hit.movement is None:
         moved = "new"
     else:
