@@ -166,14 +166,15 @@ def _copy_in(ws: Workspace, source: str, name: str) -> EncoderInfo:
     return _info(ws.encoders_dir / name)
 
 
-def publish(ws: Workspace, work: Path, name: str) -> Path:
+def publish(ws: Workspace, work: Path, name: str, timeout: float = 60) -> Path:
     """Rename a finished encoder directory into place; the only way one appears.
 
     Raises:
-        RankbenchError: the name was taken meanwhile, or another writer holds the workspace.
+        RankbenchError: the name was taken meanwhile, or another writer holds the workspace for
+            longer than `timeout` seconds.
     """
     target = ws.encoders_dir / name
-    with ws.writer_lock(timeout=60):
+    with ws.writer_lock(timeout=timeout):
         if target.exists():
             raise RankbenchError(
                 f"There is an encoder called {name!r} already.", "Choose another with `--name`."

@@ -15,6 +15,7 @@ from engine import supervise
 from engine.errors import RankbenchError
 from engine.jobs.context import Context, Events, Stopped, ignore_sigterm, stop_on_sigterm
 from engine.jobs.queue import place
+from engine.training.checkpoints import prune
 from engine.training.outcome import Cancelled
 from engine.workspace import open_workspace
 
@@ -38,9 +39,7 @@ def main(arguments: list[str]) -> int:
     except (Stopped, KeyboardInterrupt):
         end, values = "cancelled", {"message": "Stopped."}
     except RankbenchError as error:
-        cancelled = isinstance(error, Cancelled)
-        message = error.what if cancelled else f"{error.what} {error.todo}".strip()
-        end, values = "cancelled" if cancelled else "failed", {"message": message}
+        end, values = _last_word(error)
     except Exception as error:
         traceback.print_exc()
         reason = str(error).strip().splitlines()
@@ -49,10 +48,23 @@ def main(arguments: list[str]) -> int:
         end, values = "failed", {"message": message}
     # Before the last word: whoever waits for it finds nothing half-made.
     ignore_sigterm()
-    for left in ("work", "checkpoints"):
-        shutil.rmtree(directory / left, ignore_errors=True)
+    shutil.rmtree(directory / "work", ignore_errors=True)
+    if end == "done":
+        shutil.rmtree(directory / "checkpoints", ignore_errors=True)
+    else:
+        # For a resume, or until somebody discards it.
+        prune(directory / "checkpoints", 1)
     events.emit(end, **values)
     return 0 if end == "done" else 1
+
+
+def _last_word(error: RankbenchError) -> tuple[str, dict[str, Any]]:
+    if not isinstance(error, Cancelled):
+        return "failed", {"message": f"{error.what} {error.todo}".strip()}
+    encoder = getattr(error, "encoder", None)
+    if encoder is None:
+        return "cancelled", {"message": error.what}
+    return "cancelled", {"message": f"{error.what} {error.todo}", "encoder": encoder}
 
 
 def _run(directory: Path, events: Events) -> tuple[str, dict[str, Any]]:

@@ -20,18 +20,26 @@ class Stopped(BaseException):
 
 
 class Events:
-    """Appends to `events.jsonl`: one write a line, so that a reader never sees two mixed."""
+    """Appends to `events.jsonl`: one write a line, so that a reader never sees two mixed.
+
+    A word that a full disk refuses is lost and stops nothing: the work is worth more.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._cut = False
 
     def emit(self, event: str, **values: Any) -> None:
         line = json.dumps({"t": round(time.time(), 3), "event": event, **values}) + "\n"
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        data = (b"\n" if self._cut else b"") + line.encode()
         try:
-            os.write(descriptor, line.encode())
-        finally:
-            os.close(descriptor)
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            try:
+                self._cut = os.write(descriptor, data) < len(data)
+            finally:
+                os.close(descriptor)
+        except OSError:
+            self._cut = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,15 @@
-"""Training in the background: judgments and a base in, an encoder with its build out.
+"""Training in the background: judgments or verdicts and a base in, an encoder with its build out.
 
 Params: {"recipe": name, "set": ["key=value"], "name": encoder name or "", "base": encoder name,
-"seed": int or null}. Reads the train split, selects on dev, never looks at test.
+"seed": int or null, "source": "judgments", "flags" or "both" ("" for the recipe's own),
+"include_test": bool, "deselected": [[query, product_id], ...]}. Judgments are read of the train
+split, verdicts of every query but those of dev and test; dev selects; test is never looked at
+unless `include_test` says so.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -19,11 +23,15 @@ from engine.encoders.registry import BASE, check_name, publish, resolve
 from engine.errors import RankbenchError
 from engine.jobs.context import Context, Stopped
 from engine.jobs.index import index
+from engine.jobs.material import read_basket, read_merged, read_texts, source_of
 from engine.jobs.queue import is_busy, wait_for_writer
 from engine.training.outcome import Cancelled
 from engine.training.recipe import Recipe, load_recipe
-from engine.training.train import BaseVectors, train
+from engine.training.train import BaseVectors, TrainResult, train
 from engine.workspace import Workspace
+
+KEPT = "encoder"  # in the job's directory: finished, not yet in its place
+MADE = "made.json"  # the name that the finished encoder gets, and when it was made
 
 
 def run(context: Context) -> dict[str, Any]:
@@ -31,51 +39,117 @@ def run(context: Context) -> dict[str, Any]:
 
     Raises:
         RankbenchError: bad parameters, nothing to train on, or what `train` raises.
+        Cancelled: the person asked for it; the message says what was kept.
     """
+    name = context.text("name")
+    saved = _made_before(context, name) or _make(context, name)
+    # From here on the encoder exists, whole; a cancel only leaves it without its build.
+    context.events.emit("log", message=f"saved as {saved}", encoder=saved)
+    try:
+        index(context, saved)
+    except Cancelled:
+        raise Kept(
+            saved,
+            f"Cancelled after {saved} was saved, before it was indexed.",
+            f"Index it with `rankbench index --encoder {saved}`.",
+        ) from None
+    card = resolve(context.ws, saved).card
+    assert card is not None  # it was trained
+    return {
+        "encoder": saved,
+        "beats_base": card.beats_base,
+        "note": card.note,
+        "measure": card.scores.get("measure"),
+        "base_score": card.scores.get("base"),
+        "tuned_score": card.scores.get("tuned"),
+        "rows": card.scores.get("rows"),
+        "seconds": card.seconds,
+    }
+
+
+def _make(context: Context, name: str) -> str:
+    """Train and put the encoder in its place; returns its name."""
     ws = context.ws
-    recipe, name = check(ws, context.params)
+    recipe, _ = check(ws, context.params)
     base = resolve(ws, context.text("base", BASE))
-    queries = [query for query in judged_queries(ws) if query.split in ("train", "dev")]
     texts, catalog = read_texts(ws)
+    vectors = base_vectors(context, base.name)
+    merged = read_merged(ws)
+    imported = [query for query in merged.queries if query.imported]
+    basket, trained = None, set()
+    if source_of(recipe, context.params) == "judgments":
+        imported = judged_queries(ws)
+    else:
+        basket = read_basket(ws, context.params, merged, texts)
+        basket.check()
+        trained = {group.query_id for group in basket.trained}
     finished = context.work / "encoder"
     result = train(
         recipe,
         base.path,
-        [query for query in queries if query.split == "train"],
-        [query for query in queries if query.split == "dev"],
+        [query for query in imported if query.split == "train"],
+        [query for query in imported if query.split == "dev" and query.query_id not in trained],
         texts,
         finished,
+        basket=basket,
+        queries=merged.queries if basket else imported,
         seed=context.params.get("seed"),
         report=context.report,
         should_stop=context.should_stop,
-        base_vectors=base_vectors(context, base.name),
+        base_vectors=vectors,
         gains=ws.settings.gains,
         name=name or next_name(ws, recipe.name),
         base_name=base.name,
         data={"catalog": catalog, "template": ws.settings.template},
         checkpoints=context.directory / "checkpoints",
     )
-    saved = put_in_place(context, finished, result.card.name, fixed=bool(name))
-    # From here on the encoder exists, whole; a cancel only leaves it without its build.
-    context.events.emit("log", message=f"saved as {saved}", encoder=saved)
+    if result.cancelled is not None:
+        _keep_cancelled(context, finished, result, fixed=bool(name))
+    return put_in_place(context, finished, result.card.name, fixed=bool(name))
+
+
+def _made_before(context: Context, name: str) -> str | None:
+    """The encoder that this job had finished before it was cut off, in its place; else None."""
+    kept = context.directory / KEPT
+    if (card := read_card(kept)) is not None:
+        return _place_kept(context, card.name, fixed=bool(name))
     try:
-        index(context, saved)
-    except Cancelled:
-        raise Cancelled(
-            f"Cancelled after {saved} was saved, before it was indexed.",
-            f"Index it with `rankbench index --encoder {saved}`.",
-        ) from None
-    scores = result.card.scores
-    return {
-        "encoder": saved,
-        "beats_base": result.card.beats_base,
-        "note": result.card.note,
-        "measure": scores.get("measure"),
-        "base_score": scores.get("base"),
-        "tuned_score": scores.get("tuned"),
-        "rows": result.rows,
-        "seconds": result.card.seconds,
-    }
+        made = json.loads((context.directory / MADE).read_text(encoding="utf-8"))
+        card = read_card(context.ws.encoders_dir / str(made["name"]))
+    except (OSError, ValueError, KeyError):
+        return None
+    return card.name if card is not None and card.created == made["created"] else None
+
+
+class Kept(Cancelled):
+    """Cancelled, and an encoder was kept."""
+
+    def __init__(self, encoder: str, what: str, todo: str) -> None:
+        super().__init__(what, todo)
+        self.encoder = encoder
+
+
+def _keep_cancelled(context: Context, finished: Path, result: TrainResult, *, fixed: bool) -> None:
+    """Put the best weights of a cancelled run in their place, without waiting for anybody.
+
+    Raises:
+        Kept: always, unless the place was not free; then Cancelled.
+    """
+    ws, name = context.ws, result.card.name
+    step = f"Cancelled after step {result.cancelled}"
+    while not fixed and (ws.encoders_dir / name).exists():
+        name = next_name(ws, str((result.card.recipe or {})["name"]))
+    if name != result.card.name:
+        write_card(finished, replace(result.card, name=name))
+    try:
+        publish(ws, finished, name, timeout=2)
+    except RankbenchError as error:
+        raise Cancelled(f"{step}; the weights so far could not be kept: {error.what}") from None
+    raise Kept(
+        name,
+        f"{step}; the best weights so far were kept as {name}.",
+        f"Index it with `rankbench index --encoder {name}`.",
+    )
 
 
 def put_in_place(context: Context, finished: Path, name: str, *, fixed: bool) -> str:
@@ -89,8 +163,14 @@ def put_in_place(context: Context, finished: Path, name: str, *, fixed: bool) ->
         Cancelled: the person asked for it while it waited.
         RankbenchError: a fixed name is taken, or the workspace cannot be written.
     """
-    kept = context.directory / "encoder"
+    kept = context.directory / KEPT
+    shutil.rmtree(kept, ignore_errors=True)
     os.replace(finished, kept)  # out of `work`, which goes when the job ends
+    return _place_kept(context, name, fixed=fixed)
+
+
+def _place_kept(context: Context, name: str, *, fixed: bool) -> str:
+    kept = context.directory / KEPT
     try:
         return _publish(context, kept, name, fixed)
     except (Cancelled, Stopped):
@@ -109,6 +189,11 @@ def _publish(context: Context, kept: Path, name: str, fixed: bool) -> str:
     ws = context.ws
     while True:
         wait_for_writer(context)
+        card = read_card(kept)
+        assert card is not None and card.recipe is not None  # it was trained here
+        # Before the rename: a resumed job must know its own encoder.
+        word = json.dumps({"name": name, "created": card.created})
+        (context.directory / MADE).write_text(word, encoding="utf-8")
         try:
             publish(ws, kept, name)
             return name
@@ -117,8 +202,6 @@ def _publish(context: Context, kept: Path, name: str, fixed: bool) -> str:
                 continue
             if fixed or not (ws.encoders_dir / name).exists():
                 raise
-        card = read_card(kept)
-        assert card is not None and card.recipe is not None  # it was trained here
         name = next_name(ws, str(card.recipe["name"]))
         write_card(kept, replace(card, name=name))
 
@@ -138,7 +221,14 @@ def check(ws: Workspace, params: Any) -> tuple[Recipe, str]:
             raise RankbenchError(
                 f"There is an encoder called {name!r} already.", "Choose another with `--name`."
             )
-    _check_judgments(judged_queries(ws))
+    source = source_of(recipe, params)
+    if source == "judgments":
+        _check_judgments(judged_queries(ws))
+    elif source == "flags" and not read_merged(ws).words:
+        raise RankbenchError(
+            "There are no verdicts to train on.",
+            "Flag a bad result first: `rankbench flag QUERY PRODUCT_ID I`, or `x` in the app.",
+        )
     return recipe, name
 
 
@@ -173,15 +263,6 @@ def judged_queries(ws: Workspace) -> list[JudgedQuery]:
     with Records(ws.records_path) as records:
         records.assign_missing_splits()
         return records.judged_queries()
-
-
-def read_texts(ws: Workspace) -> tuple[dict[str, str], str]:
-    """Product id -> rendered text, and the catalog's hash."""
-    from engine.index.store import catalog_hash, read_items
-
-    items = read_items(ws, ["product_id", "text"])
-    texts = dict(zip(items["product_id"].to_list(), items["text"].to_list(), strict=True))
-    return texts, catalog_hash(ws)
 
 
 def base_vectors(context: Context, name: str) -> BaseVectors:

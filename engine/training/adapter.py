@@ -31,12 +31,13 @@ def fit(
     recipe: Recipe,
     examples: Examples,
     dev: DevSet | None,
+    best: Best,
     *,
     seed: int,
     report: Report,
     should_stop: ShouldStop,
     vectors: Mapping[str, np.ndarray],
-) -> tuple[Best, np.ndarray]:
+) -> np.ndarray:
     """Train W on the base's vectors.
 
     Args:
@@ -44,7 +45,7 @@ def fit(
             the dev set.
 
     Returns:
-        The selection, and W [d, d] float32: a text's new vector is W @ v, normalised.
+        W [d, d] float32 as `best` chose it: a text's new vector is W @ v, normalised.
 
     Raises:
         Cancelled, or RankbenchError where the loss is not finite.
@@ -60,7 +61,7 @@ def fit(
     eye = torch.eye(queries.shape[1])
     weight = eye.clone().requires_grad_(True)
     optimizer = torch.optim.Adam([weight], lr=recipe["lr"])
-    judge = _Judge(dev, encoder, vectors, recipe, report)
+    judge = _Judge(dev, best, encoder, vectors, recipe, report)
     # Ranking the whole catalog costs more than an epoch: five looks are enough.
     every = max(1, recipe["epochs"] // 5)
     step = 0
@@ -105,7 +106,6 @@ def fit(
             judge.score(epoch, weight.detach().numpy(), step, steps)
         if last:
             break
-    best = judge.best
     alpha = float(recipe["alpha"])
 
     def own() -> np.ndarray:
@@ -114,7 +114,7 @@ def fit(
     if best.chosen is None:
         best.offer(Candidate(epoch, alpha), own)
     best.settle(alpha, float(recipe["margin"]), own)
-    return best, best.weights
+    return best.weights
 
 
 def attach(model: SentenceTransformer, weight: np.ndarray) -> SentenceTransformer:
@@ -157,12 +157,13 @@ class _Judge:
     def __init__(
         self,
         dev: DevSet | None,
+        best: Best,
         encoder: SentenceEncoder,
         vectors: Mapping[str, np.ndarray],
         recipe: Recipe,
         report: Report,
     ) -> None:
-        self.best = Best()
+        self.best = best
         self._dev = dev
         self._alphas = alphas(recipe)
         self._report = report

@@ -9,7 +9,7 @@ what that costs).
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from engine.catalog.normalise import normalise_query
@@ -88,26 +88,36 @@ def plan(rows: Sequence[Row], batch_size: int, seed: int) -> list[list[int]]:
     return done
 
 
+Plan = Callable[[int, int], list[list[int]]]
+"""(batch size, seed) -> row indices by batch."""
+
+
+def without_false_negatives(examples: Examples) -> Plan:
+    """`plan` over the examples' rows."""
+    rows = batch_rows(examples)
+    return lambda batch_size, seed: plan(rows, batch_size, seed)
+
+
 class Sampler:
-    """A `batch_sampler` for SentenceTransformerTrainingArguments that keeps `plan`'s promise.
+    """A `batch_sampler` for SentenceTransformerTrainingArguments whose batches a `Plan` makes.
 
     Every epoch has its own plan. The Trainer asks for the length once, so all epochs have the
     first plan's number of batches: a longer plan drops its smallest, a shorter repeats its first.
     """
 
-    def __init__(self, examples: Examples, seed: int) -> None:
-        self._rows = batch_rows(examples)
+    def __init__(self, make: Plan, seed: int) -> None:
+        self._make = make
         self._seed = seed
 
     def __call__(self, dataset: object, **options: object) -> object:
         from sentence_transformers.base.sampler import DefaultBatchSampler
 
-        rows, seed = self._rows, self._seed
+        make, seed = self._make, self._seed
 
-        class NoFalseNegatives(DefaultBatchSampler):
+        class Planned(DefaultBatchSampler):
             def __init__(self) -> None:
                 super().__init__(dataset, **options)  # type: ignore[arg-type]
-                self.first = plan(rows, self.batch_size, seed)
+                self.first = make(self.batch_size, seed)
 
             def __len__(self) -> int:
                 return len(self.first)
@@ -116,14 +126,14 @@ class Sampler:
                 if self.epoch == 0:
                     yield from self.first
                 else:
-                    batches = plan(rows, self.batch_size, seed + 1000 * self.epoch)
+                    batches = make(self.batch_size, seed + 1000 * self.epoch)
                     yield from fit_length(batches, len(self.first))
 
-        return NoFalseNegatives()
+        return Planned()
 
     def __reduce__(self) -> tuple[type[str], tuple[str]]:
         # The Trainer pickles its arguments beside each checkpoint; the rows have no place there.
-        return str, ("batches without false negatives",)
+        return str, ("planned batches",)
 
 
 def fit_length(batches: list[list[int]], count: int) -> list[list[int]]:

@@ -115,7 +115,7 @@ def build_examples(
     _check(rows, used, hard, negatives)
     filled = len(used) - hard if negatives else 0
     notes = _notes(len(ordered) - len(used), filled, absent, empty)
-    return Examples(tuple(rows), relevant, tuple(used), _hash(rows), notes)
+    return Examples(tuple(rows), relevant, tuple(used), hash_rows(rows), notes)
 
 
 def relevant_texts(
@@ -189,7 +189,8 @@ def _notes(without: int, filled: int, absent: int, empty: int) -> tuple[str, ...
     return tuple(notes)
 
 
-def _hash(rows: Sequence[Example]) -> str:
+def hash_rows(rows: Sequence[Example]) -> str:
+    """SHA-256 (16 hex) of queries and documents, in their order."""
     digest = hashlib.sha256()
     for row in rows:
         digest.update(json.dumps([row.query, row.positive, row.negatives]).encode())

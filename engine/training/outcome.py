@@ -45,11 +45,15 @@ class Candidate:
 
 @dataclass(slots=True)
 class Best:
-    """The best candidate so far; `weights` is what its trainer needs to make it again."""
+    """The best candidate so far; `weights` is what its trainer needs to make it again.
+
+    `cancelled` is the step after which a person stopped the run, None where it came to its end.
+    """
 
     chosen: Candidate | None = None
     weights: Any = None
     tried: list[Candidate] = field(default_factory=list)
+    cancelled: int | None = None
 
     def offer(self, candidate: Candidate, weights: Callable[[], Any]) -> bool:
         """Keep the candidate if it is better than what there is; the first of equals stays."""
@@ -78,6 +82,47 @@ class Best:
             return
         self.chosen = own
         self.weights = weights()
+
+
+@dataclass(slots=True)
+class Boldest(Best):
+    """The candidate that moved furthest and is not clearly worse than the base.
+
+    What flags ask for grows with the epochs and the interpolation, and dev queries, which nobody
+    flagged, show only what it costs. So the latest epoch's largest interpolation is taken whose
+    mean loss against the base is within `margin` standard errors of the paired difference; where
+    all lose clearly, the one that scores best.
+
+    Attributes:
+        base: NDCG@10 of each dev query under the base, [q].
+    """
+
+    base: tuple[float, ...] = ()
+    margin: float = 1.0
+
+    def offer(self, candidate: Candidate, weights: Callable[[], Any]) -> bool:
+        self.tried.append(candidate)
+        if self.chosen is None or self._order(candidate) > self._order(self.chosen):
+            self.chosen = candidate
+            self.weights = weights()
+            return True
+        return False
+
+    def settle(self, alpha: float, margin: float, weights: Callable[[], Any]) -> None:
+        """Nothing to settle: every offer was weighed against the base."""
+
+    def holds(self, candidate: Candidate) -> bool:
+        """Whether the candidate is not clearly worse than the base."""
+        losses = [a - b for a, b in zip(self.base, candidate.scores, strict=False)]
+        if len(losses) < 2:
+            return True
+        mean = sum(losses) / len(losses)
+        return mean <= self.margin * stdev(losses) / math.sqrt(len(losses))
+
+    def _order(self, candidate: Candidate) -> tuple[float, ...]:
+        if self.holds(candidate):
+            return (1, candidate.epoch, candidate.alpha)
+        return (0, candidate.score)
 
 
 def check_stop(should_stop: ShouldStop) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.errors import RankbenchError, UsageError
 
-LOSSES = ("infonce", "adapter")
+LOSSES = ("infonce", "adapter", "flags")
 _HERE = Path(__file__).parent / "recipes"
 
 
@@ -45,6 +45,13 @@ PARAMETERS: Mapping[str, Parameter] = {
     "margin": Parameter(
         float, 0.0, 10.0, "standard errors by which dev must prefer another choice"
     ),
+    "positives": Parameter(int, 1, 1000, "Exact results that each flagged one is set against"),
+    "max_rows": Parameter(int, 1, 10**6, "pairs of flagged and Exact results, at most"),
+    "replay": Parameter(int, 0, 10**6, "unflagged queries that keep the base's own scores"),
+    "documents": Parameter(int, 2, 64, "products a replay query is scored on"),
+    "replay_weight": Parameter(float, 0.0, 1000.0, "of the replay's loss beside the flags'"),
+    "push": Parameter(int, 1, 1000, "rank under the base below which flagged results are pushed"),
+    "push_weight": Parameter(float, 0.0, 1000.0, "of that push beside the contrastive loss"),
     "dev_products": Parameter(int, 10, 10**7, "products the dev selection ranks, at most"),
 }
 

@@ -1,15 +1,14 @@
-"""One training run: judged queries and a base encoder in, an encoder directory with a card out."""
+"""One training run: judged queries or verdicts and a base in, an encoder directory out."""
 
 from __future__ import annotations
 
+import hashlib
 import math
-import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -18,17 +17,20 @@ import numpy as np
 
 from engine.catalog.normalise import clean_query, normalise_query
 from engine.catalog.queries import JudgedQuery
-from engine.encoders.card import Card, read_card, write_card
-from engine.encoders.fingerprint import fingerprint
+from engine.encoders.card import Card
 from engine.errors import RankbenchError
-from engine.training.examples import Examples, build_examples, judgments_hash
-from engine.training.outcome import Best, Cancelled, Report, ShouldStop, check_stop
+from engine.training.basket import HELD_OUT, Basket
+from engine.training.checkpoints import run_key
+from engine.training.examples import Examples, build_examples
+from engine.training.finish import Material, lineage, make_card, make_note, save
+from engine.training.outcome import Best, Boldest, Cancelled, Report, ShouldStop, check_stop
 from engine.training.recipe import Recipe
-from engine.workspace import DEFAULT_GAINS, unwritable
+from engine.workspace import DEFAULT_GAINS
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
+    from engine.training.flags import Replayed
     from engine.training.selection import DevSet
 
 __all__ = ["BaseVectors", "Cancelled", "TrainResult", "train"]
@@ -47,6 +49,7 @@ class TrainResult:
         card: what the card says.
         linear: the adapter's W [d, d], or None where all weights moved.
         rows: training rows; steps: optimiser steps taken.
+        cancelled: the step after which a person stopped it; what was best by then was saved.
     """
 
     path: Path
@@ -54,6 +57,7 @@ class TrainResult:
     linear: np.ndarray | None
     rows: int
     steps: int
+    cancelled: int | None = None
 
 
 def train(
@@ -64,6 +68,8 @@ def train(
     texts: Mapping[str, str],
     out_dir: Path,
     *,
+    basket: Basket | None = None,
+    queries: Sequence[JudgedQuery] = (),
     seed: int | None = None,
     report: Report | None = None,
     should_stop: ShouldStop | None = None,
@@ -84,6 +90,9 @@ def train(
     Args:
         texts: product id -> rendered text, the whole catalog.
         out_dir: must not exist; it appears complete or not at all.
+        basket: verdicts to train on in the place of `train_queries`.
+        queries: all judged queries with people's words applied; needed with a basket, and what the
+            `flags` loss takes its replay from.
         seed: overrides the recipe's.
         report: gets dicts with `event` "progress" or "log", `phase` ("loading", "training", "dev",
             "saving"), and `step`, `steps`, `loss`, `eta_s`, `score`, `message` where they apply.
@@ -92,12 +101,14 @@ def train(
             `adapter` needs no encoding then.
         gains: grade -> gain.
         data: hashes the caller knows ("catalog", "template"), for the card.
-        checkpoints: where the Trainer leaves its newest checkpoint; nowhere by default.
+        checkpoints: where checkpoints are kept and looked for: a run of the same data, base, recipe
+            and seed goes on from the newest whole one. Nowhere by default.
 
     Raises:
         RankbenchError: no usable rows (before any training), the loss diverged, the disk is full,
             or the saved encoder does not read back as the one in memory.
-        Cancelled: `should_stop` said so; nothing is left in `out_dir`.
+        Cancelled: `should_stop` said so before an epoch had been scored; nothing is left in
+            `out_dir`. Later the best weights so far are saved, and the result says `cancelled`.
     """
     began = time.monotonic()
     report = report or (lambda event: None)
@@ -105,13 +116,7 @@ def train(
     run_seed = int(recipe["seed"]) if seed is None else seed
     if out_dir.exists():
         raise RankbenchError(f"{out_dir} exists already.", "Name another place for the encoder.")
-    examples = build_examples(
-        train_queries,
-        texts,
-        max_per_query=recipe["max_per_query"],
-        negatives=recipe["negatives"],
-        seed=run_seed,
-    )
+    examples = _examples(recipe, train_queries, basket, queries, texts, run_seed)
     for note in examples.notes:
         report({"event": "log", "message": note})
     report({"event": "progress", "phase": "loading", "step": 0, "steps": 0})
@@ -133,31 +138,119 @@ def train(
     )
     check_stop(stop)
     known = _known_vectors(texts, base_vectors)
-    base_score = _base_score(model, dev, known)
+    base_scores = _base_scores(model, dev, known)
+    material, replayed = _material(
+        model, recipe, examples, basket, queries or train_queries, texts, base_vectors, run_seed
+    )
+    examples = material.examples
     report(
         {
             "event": "log",
             "message": f"{len(examples.rows)} rows from {len(examples.queries)} queries; "
-            + (f"base {dev.measure} {base_score:.4f}" if dev else "dev too small to select on"),
+            + (
+                f"base {dev.measure} {fmean(base_scores):.4f}"
+                if dev
+                else "dev too small to select on"
+            ),
         }
     )
+    check_stop(stop)
+    origin = lineage(base_name, base_dir)
+    key = run_key(recipe.to_json(), run_seed, examples.data_hash, origin, _dev_hash(dev))
     with ExitStack() as stack:
         place = checkpoints or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         steps = _Steps(report)
-        model, best, linear = _fit(
-            model, recipe, examples, dev, run_seed, steps, stop, known, place, checkpoints
-        )
-    check_stop(stop)
+        best: Best = Best()
+        if recipe.loss == "flags":
+            best = Boldest(base=base_scores, margin=float(recipe["margin"]))
+        fitting = _Fitting(recipe, examples, dev, run_seed, steps, stop, known)
+        model, linear = fitting.run(model, best, replayed, place, key if checkpoints else "")
     report({"event": "progress", "phase": "saving", "step": steps.last, "steps": steps.last})
+    base_score = fmean(base_scores) if base_scores else math.nan
     card = replace(
-        _card(recipe, run_seed, examples, dev, best, base_score),
+        make_card(recipe, run_seed, material, dev, best, base_score),
         name=name or recipe.name,
-        **_lineage(base_name, base_dir),
+        **origin,
         seconds=round(time.monotonic() - began, 2),
     )
-    card = replace(card, data={**(data or {}), **card.data}, note=_note(card))
-    _save(model, out_dir, card, examples)
-    return TrainResult(out_dir, card, linear, len(examples.rows), steps.last)
+    note = make_note(card, best, material.held_out)
+    card = replace(card, data={**(data or {}), **card.data}, note=note)
+    save(model, out_dir, card, examples)
+    return TrainResult(out_dir, card, linear, len(examples.rows), steps.last, best.cancelled)
+
+
+def _examples(
+    recipe: Recipe,
+    train_queries: Sequence[JudgedQuery],
+    basket: Basket | None,
+    queries: Sequence[JudgedQuery],
+    texts: Mapping[str, str],
+    seed: int,
+) -> Examples:
+    if basket is not None:
+        from engine.training.flags import flag_examples
+
+        return flag_examples(basket, queries, texts, recipe, seed)
+    return build_examples(
+        train_queries,
+        texts,
+        max_per_query=recipe["max_per_query"],
+        negatives=1 if recipe.loss == "flags" else recipe["negatives"],
+        seed=seed,
+    )
+
+
+def _material(
+    model: SentenceTransformer,
+    recipe: Recipe,
+    examples: Examples,
+    basket: Basket | None,
+    queries: Sequence[JudgedQuery],
+    texts: Mapping[str, str],
+    base_vectors: BaseVectors | None,
+    seed: int,
+) -> tuple[Material, Replayed | None]:
+    """What the run is made of, the replay included where the loss has one."""
+    material = Material(examples)
+    if basket is not None:
+        held = [normalise_query(g.query) for g in basket.trained if g.split in HELD_OUT]
+        source = "both" if basket.judged else "flags"
+        material = Material(examples, source, basket.verdicts_hash, held_out=held)
+    if recipe.loss != "flags":
+        return material, None
+    from engine.encoders.load import SentenceEncoder
+    from engine.training.flags import with_replay
+
+    encoder = SentenceEncoder(model)
+    if base_vectors is None:
+        needed = {p for row in examples.rows for p in (row.positive_id, *row.negative_ids)}
+        ids = sorted(needed | set(sorted(p for p in texts if texts[p])[:_UNINDEXED_DEV]))
+        base_vectors = ids, encoder.encode_documents([texts[p] for p in ids])
+    replayed = with_replay(
+        examples,
+        queries,
+        texts,
+        base_vectors,
+        encoder.encode_queries,
+        recipe,
+        seed,
+        basket.flagged() if basket is not None else frozenset(),
+    )
+    asked = {row.query_id for row in replayed.examples.rows[len(examples.rows) :]}
+    return replace(
+        material,
+        examples=replayed.examples,
+        replayed=tuple(query for query in queries if query.query_id in asked),
+        replay=len(replayed.examples.rows) - len(examples.rows),
+    ), replayed
+
+
+def _dev_hash(dev: DevSet | None) -> str:
+    if dev is None:
+        return ""
+    digest = hashlib.sha256(repr((dev.queries, dev.product_ids, dev.texts)).encode())
+    digest.update(dev.gains.tobytes())
+    return digest.hexdigest()[:16]
 
 
 class _Steps:
@@ -172,47 +265,68 @@ class _Steps:
         self._report(event)
 
 
-def _fit(
-    model: SentenceTransformer,
-    recipe: Recipe,
-    examples: Examples,
-    dev: DevSet | None,
-    seed: int,
-    report: Report,
-    stop: ShouldStop,
-    known: Mapping[str, np.ndarray],
-    place: Path,
-    keep: Path | None,
-) -> tuple[SentenceTransformer, Best, np.ndarray | None]:
-    if recipe.loss == "adapter":
+@dataclass(frozen=True, slots=True)
+class _Fitting:
+    """What every trainer needs."""
+
+    recipe: Recipe
+    examples: Examples
+    dev: DevSet | None
+    seed: int
+    report: Report
+    stop: ShouldStop
+    known: Mapping[str, np.ndarray]
+
+    def run(
+        self,
+        model: SentenceTransformer,
+        best: Best,
+        replayed: Replayed | None,
+        place: Path,
+        key: str,
+    ) -> tuple[SentenceTransformer, np.ndarray | None]:
+        """The model with the chosen weights, and the adapter's W where that was trained."""
+        if self.recipe.loss == "adapter":
+            return self._adapter(model, best)
+        from engine.training import infonce
+
+        if replayed is None:
+            objective = infonce.infonce(self.examples, self.recipe)
+        else:
+            from engine.training.flags_loss import flags
+
+            objective = flags(replayed, self.recipe)
+        infonce.fit(
+            model,
+            self.recipe,
+            objective,
+            self.dev,
+            best,
+            seed=self.seed,
+            report=self.report,
+            should_stop=self.stop,
+            checkpoints=infonce.Checkpoints(place, key),
+        )
+        return model, None
+
+    def _adapter(
+        self, model: SentenceTransformer, best: Best
+    ) -> tuple[SentenceTransformer, np.ndarray]:
         from engine.training import adapter
 
-        vectors = _vectors(model, adapter.needed_texts(examples, dev), known)
-        best, weight = adapter.fit(
+        vectors = _vectors(model, adapter.needed_texts(self.examples, self.dev), self.known)
+        weight = adapter.fit(
             model,
-            recipe,
-            examples,
-            dev,
-            seed=seed,
-            report=report,
-            should_stop=stop,
+            self.recipe,
+            self.examples,
+            self.dev,
+            best,
+            seed=self.seed,
+            report=self.report,
+            should_stop=self.stop,
             vectors=vectors,
         )
-        return adapter.attach(model, weight), best, weight
-    from engine.training import infonce
-
-    best = infonce.fit(
-        model,
-        recipe,
-        examples,
-        dev,
-        seed=seed,
-        report=report,
-        should_stop=stop,
-        checkpoints=place,
-        keep_checkpoints=keep is not None,
-    )
-    return model, best, None
+        return adapter.attach(model, weight), weight
 
 
 def _known_vectors(
@@ -258,102 +372,14 @@ def _base_hits(
     return hits
 
 
-def _base_score(
+def _base_scores(
     model: SentenceTransformer, dev: DevSet | None, known: Mapping[str, np.ndarray]
-) -> float:
+) -> tuple[float, ...]:
     from engine.encoders.load import SentenceEncoder
 
     if dev is None:
-        return math.nan
+        return ()
     if all(text in known for text in dev.texts):
         queries = SentenceEncoder(model).encode_queries(dev.queries)
-        return fmean(dev.score_vectors(queries, np.stack([known[text] for text in dev.texts])))
-    return fmean(dev.score(model))
-
-
-def _card(
-    recipe: Recipe,
-    seed: int,
-    examples: Examples,
-    dev: DevSet | None,
-    best: Best,
-    base_score: float,
-) -> Card:
-    assert best.chosen is not None
-    chosen = best.chosen
-    what = recipe.to_json()
-    what.pop("summary")
-    what["parameters"]["seed"] = seed
-    scores: dict[str, Any] = {"chosen": {"epoch": chosen.epoch, "alpha": chosen.alpha}}
-    if dev is not None:
-        scores |= {
-            "measure": dev.measure,
-            "queries": len(dev.ids),
-            "base": round(base_score, 5),
-            "tuned": round(chosen.score, 5),
-            "candidates": [
-                {"epoch": c.epoch, "alpha": c.alpha, "score": round(c.score, 5)} for c in best.tried
-            ],
-        }
-    return Card(
-        name=recipe.name,
-        recipe=what,
-        data={"rows": examples.data_hash, "judgments": judgments_hash(examples.queries)},
-        trained_queries=tuple(sorted({normalise_query(q.query) for q in examples.queries})),
-        trained_query_ids=tuple(query.query_id for query in examples.queries),
-        selection_queries=tuple(sorted({normalise_query(q) for q in dev.queries})) if dev else (),
-        scores=scores,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        beats_base=None if dev is None else chosen.score > base_score,
-    )
-
-
-def _lineage(base_name: str, base_dir: Path) -> dict[str, Any]:
-    parent = read_card(base_dir)
-    return {
-        "base": base_name,
-        "base_fingerprint": fingerprint(base_dir),
-        "parents": (base_name, *(parent.parents if parent else ())),
-        "inherited_queries": parent.seen_queries() if parent else (),
-    }
-
-
-def _note(card: Card) -> str:
-    if card.beats_base is None:
-        return "too few dev queries to choose or to compare on; the recipe's defaults were kept"
-    if card.beats_base:
-        return ""
-    return f"did not beat {card.base} on dev; {card.base} stays the default"
-
-
-def _save(model: SentenceTransformer, out_dir: Path, card: Card, examples: Examples) -> None:
-    """Write beside, read back, compare, rename."""
-    from engine.encoders.load import SentenceEncoder, load_model
-
-    work = out_dir.with_name(f".{out_dir.name}.partial")
-    shutil.rmtree(work, ignore_errors=True)
-    rows = examples.rows[:8]
-    probe = [row.positive for row in rows]
-    try:
-        out_dir.parent.mkdir(parents=True, exist_ok=True)
-        model.save_pretrained(str(work), create_model_card=False, safe_serialization=True)
-        write_card(work, card)
-        saved = SentenceEncoder(load_model(work, str(model.device)))
-        memory = SentenceEncoder(model)
-        for a, b in (
-            (saved.encode_documents(probe), memory.encode_documents(probe)),
-            (
-                saved.encode_queries([row.query for row in rows]),
-                memory.encode_queries([row.query for row in rows]),
-            ),
-        ):
-            if not np.isfinite(a).all() or not np.allclose(a, b, atol=1e-5):
-                raise RankbenchError(
-                    "The saved encoder does not give the vectors of the trained one.",
-                    "Check the disk, then train again; nothing was kept.",
-                )
-        work.rename(out_dir)
-    except OSError as error:
-        raise unwritable(out_dir.parent, error) from None
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+        return dev.score_vectors(queries, np.stack([known[text] for text in dev.texts]))
+    return dev.score(model)

@@ -16,6 +16,8 @@ import pytest
 from engine import supervise
 from engine.errors import RankbenchError
 from engine.jobs.queue import LOCK
+from engine.supervise.control import _new_directory
+from engine.supervise.process import _start_by_ps
 from engine.workspace import Settings, Workspace, create, open_workspace
 
 
@@ -209,8 +211,8 @@ def test_it_works_where_standard_error_has_no_descriptor(
 
 
 def test_ids_are_never_given_twice(ws: Workspace) -> None:
-    first = supervise._new_directory(ws.jobs_dir)
-    second = supervise._new_directory(ws.jobs_dir)
+    first = _new_directory(ws.jobs_dir)
+    second = _new_directory(ws.jobs_dir)
     assert (first.name, second.name) == ("0001", "0002")
     assert open_workspace(ws.root).jobs_dir == ws.jobs_dir
 
@@ -224,4 +226,4 @@ def test_a_start_time_by_ps_does_not_depend_on_language_or_time_zone(
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
     monkeypatch.setenv("TZ", "Asia/Tokyo")
-    assert supervise._start_by_ps(os.getpid()) == "C UTC0"
+    assert _start_by_ps(os.getpid()) == "C UTC0"

@@ -77,7 +77,8 @@ def test_cancel_leaves_no_half_encoder(tiny_workspace: Workspace) -> None:
     ended = supervise.cancel(supervise.get(tiny_workspace, job.id))
     assert ended.state == "cancelled" and time.monotonic() - began < 9
     assert no_half_encoder(tiny_workspace)
-    left = {"job.json", "pid", "log", "events.jsonl", "cancel"}
+    # A checkpoint is what a resume goes on from.
+    left = {"job.json", "pid", "log", "events.jsonl", "cancel", "checkpoints"}
     assert {path.name for path in job.path.iterdir()} <= left
 
 

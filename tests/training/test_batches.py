@@ -11,6 +11,7 @@ from engine.catalog.normalise import normalise_query
 from engine.catalog.queries import JudgedQuery
 from engine.training.batches import Row, batch_rows, fit_length, plan
 from engine.training.examples import build_examples
+from engine.training.outcome import Best
 from engine.training.recipe import load_recipe
 
 
@@ -76,7 +77,7 @@ def test_what_the_trainer_is_given_holds_no_false_negative(
 ) -> None:
     from engine.encoders.load import load_model
     from engine.training import infonce
-    from engine.training.infonce import _trainer, _Watch
+    from engine.training.infonce import Checkpoints, _trainer, _Watch
 
     train = [query for query in tiny_queries if query.split == "train"]
     # The same query under another id and spelling must count as the same query.
@@ -85,8 +86,9 @@ def test_what_the_trainer_is_given_holds_no_false_negative(
     recipe = load_recipe("infonce").with_set(["batch_size=8"])
     model = load_model(tiny_encoder_dir, "cpu")
     weights = infonce._copy_weights(model)
-    watch = _Watch(model, weights, recipe, None, lambda event: None, lambda: False)
-    trainer = _trainer(model, recipe, examples, 0, tmp_path, False, watch)
+    watch = _Watch(model, weights, recipe, None, Best(), lambda event: None, lambda: False, False)
+    objective = infonce.infonce(examples, recipe)
+    trainer = _trainer(model, recipe, objective, 0, Checkpoints(tmp_path), watch)
     loader = trainer.get_train_dataloader()
     rows = batch_rows(examples)
     seen: list[list[list[int]]] = []

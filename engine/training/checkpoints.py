@@ -1,0 +1,94 @@
+"""Checkpoints that are whole or not there: written beside, flushed, listed, then renamed.
+
+A directory `checkpoint-<step>` with a `whole.json` in it that names every file and its size. What a
+kill or a full disk cuts short has no such list, or does not agree with it, and is passed over.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+LIST = "whole.json"
+KEPT = 2
+_PARTIAL = ".partial"
+
+
+def save(place: Path, step: int, key: str, write: Callable[[Path], None]) -> Path:
+    """Let `write` fill a directory, then make it a checkpoint and drop all but the newest two.
+
+    Args:
+        key: what the run is (`run_key`); another run does not go on from it.
+
+    Raises:
+        OSError, RuntimeError: the disk refuses; older checkpoints stay, the half one goes.
+    """
+    partial = place / _PARTIAL / f"checkpoint-{step}"
+    target = place / partial.name
+    try:
+        partial.mkdir(parents=True, exist_ok=True)
+        write(partial)
+        sizes = {}
+        for file in sorted(path for path in partial.rglob("*") if path.is_file()):
+            _flush(file)
+            sizes[file.relative_to(partial).as_posix()] = file.stat().st_size
+        listing = partial / LIST
+        listing.write_text(json.dumps({"key": key, "step": step, "files": sizes}))
+        _flush(listing)
+        shutil.rmtree(target, ignore_errors=True)
+        os.replace(partial, target)
+        _flush(place)
+    finally:
+        shutil.rmtree(place / _PARTIAL, ignore_errors=True)
+    prune(place, KEPT)
+    return target
+
+
+def newest(place: Path, key: str) -> Path | None:
+    """The newest whole checkpoint of the run `key`, or None."""
+    return next((path for path in _ordered(place) if _listing(path).get("key") == key), None)
+
+
+def others(place: Path, key: str) -> bool:
+    """Whether there is a whole checkpoint, but of a run with other data or settings."""
+    return any(_listing(path).get("key", key) != key for path in _ordered(place))
+
+
+def prune(place: Path, keep: int) -> None:
+    """Delete all but the newest `keep` whole checkpoints."""
+    for path in _ordered(place)[keep:]:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def run_key(*parts: Any) -> str:
+    """16 hex digits for what makes a run what it is; JSON values."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _ordered(place: Path) -> list[Path]:
+    found = [path for path in place.glob("checkpoint-*") if path.name[11:].isdigit()]
+    whole = [path for path in found if _listing(path)]
+    return sorted(whole, key=lambda path: int(path.name[11:]), reverse=True)
+
+
+def _listing(path: Path) -> dict[str, Any]:
+    """What `whole.json` says where it agrees with the files; else {}."""
+    try:
+        listing = json.loads((path / LIST).read_text())
+        right = all((path / n).stat().st_size == size for n, size in listing["files"].items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+    return listing if right else {}
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,60 @@
+"""What a person should be told of a basket, and why one cannot be trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.training.basket import HELD_OUT, Basket, Group
+from engine.training.recipe import Recipe
+
+
+def remarks(made: Basket, dropped: int, recipe: Recipe, include_test: bool) -> tuple[str, ...]:
+    """What was decided or left out, a sentence each; `dropped`: pairs beyond `max_rows`."""
+    groups = made.groups
+    rows = [row for group in groups for row in group.rows]
+    agreed = sum(any(p.source == "agreed top" for p in group.positives) for group in groups)
+    disputed = sum(row.disputed for row in rows)
+    held = [g for g in groups if g.split in HELD_OUT]
+    notes = []
+    if agreed:
+        notes.append(f"{agreed} queries have no Exact result: the best of the agreed top is taken")
+    if disputed:
+        notes.append(
+            f"judges disagree on {disputed} results: the majority's word counts, the newest where "
+            "they are even"
+        )
+    if held and not include_test:
+        notes.append(f"{len(held)} queries of the dev and test splits are left out")
+    elif used := [g for g in held if g.pairs]:
+        notes.append(f"{len(used)} queries of the dev and test splits are trained on")
+    if dropped:
+        notes.append(f"{dropped} pairs are left out by chance: `max_rows` is {made.pairs}")
+    rows_in_all = made.pairs + made.judged
+    if "replay" in recipe.parameters and rows_in_all and made.replay < 3 * rows_in_all:
+        notes.append(f"only {made.replay} replay rows: flags are more than a quarter of the rows")
+    if len(made.trained) == 1 and made.judged == 0:
+        notes.append("flags of one query only: expect little beyond it")
+    return tuple(notes)
+
+
+def refuse(groups: Sequence[Group]) -> tuple[str, str]:
+    """Why no pair came of the verdicts, and what to do."""
+    if not groups:
+        return "There are no verdicts to train on.", (
+            "Flag a bad result first: `rankbench flag QUERY PRODUCT_ID I`, or `x` in the app."
+        )
+    reasons: dict[str, int] = {}
+    for group in groups:
+        for row in group.rows:
+            why = row.becomes.removeprefix("left out: ")
+            reasons[why] = reasons.get(why, 0) + 1
+    why = max(reasons, key=lambda reason: reasons[reason])
+    total = sum(reasons.values())
+    what = f"None of the {total} verdicts can be trained on"
+    if "Exact" in why and "text" not in why:
+        return f"{what}: their queries have no Exact result.", "Grade a right result E first."
+    if why.endswith(" query"):
+        return f"{what}: their queries are in the dev and test splits.", (
+            "Flag results of other queries, or add `--include-test` and give up measuring on these."
+        )
+    return f"{what}: {why} ({reasons[why]} of them).", "Flag other results, or select some again."
