@@ -10,42 +10,41 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 # Textual gathers repaints into frames. At its 60 a second a key waits 8 ms on average for its
 # frame; at 120 it waits 4. Read once, when Textual is imported.
 os.environ.setdefault("TEXTUAL_FPS", "120")
 
-from textual.app import App
 from textual.binding import Binding, BindingType
 
 from engine.catalog.queries import JudgedQuery
-from engine.ranking.comparison import Comparison
-from engine.workspace import Settings, Workspace, open_workspace
-from workbench import messages, saved, themes
+from engine.ranking.comparison import Hit, SideResult
+from engine.workspace import Workspace
+from workbench import judging, messages, saved, themes
 from workbench.cancelling import CancelJob, cancel_beside, canceller_of
+from workbench.choices import keep_choices
+from workbench.evaluating import Evaluations
+from workbench.judging import Judging
 from workbench.messages import EvaluationKey, PaintRecord, Request, Trouble
 from workbench.palette import QueryCommands, WorkbenchCommands
+from workbench.rooms import Rooms
 from workbench.screens.compare import CompareScreen
 from workbench.searching import ComparerLike, SearchThread, SideLike, opener_of
 from workbench.sides import Sides
-from workbench.status import LIVE, job_name, job_news, status_groups
+from workbench.status import LIVE, job_name, job_news, jobs_news, status_groups
 from workbench.text import printable
+from workbench.training import Trainer
 from workbench.watching import FindJobs, JobWatcher, jobs_of
 
-if TYPE_CHECKING:
-    from workbench.screens.product import ProductScreen
-    from workbench.screens.queries import QueriesScreen
-
-ScreenT = TypeVar("ScreenT")
 _SETTLED_S = 1.5
 _ERROR_S = 10.0
 
 
-class RankbenchApp(App[None]):
+class RankbenchApp(Rooms):
     """Two rankings side by side, live."""
 
     TITLE = "rankbench"
@@ -59,6 +58,8 @@ class RankbenchApp(App[None]):
         Binding("f2", "queries", "Queries", id="app.queries"),
         Binding("f3", "pick('baseline')", "Left side", id="app.baseline"),
         Binding("f4", "pick('candidate')", "Right side", id="app.candidate"),
+        Binding("f5", "train", "Train", id="app.train"),
+        Binding("f8", "put_right", "Newest encoder on the right", id="app.put-right"),
         Binding("f10,ctrl+q", "quit", "Quit", id="app.quit", priority=True),
     ]
 
@@ -79,8 +80,10 @@ class RankbenchApp(App[None]):
         self.jobs: tuple[messages.JobView, ...] = ()
         self.trouble: Trouble | None = None
         self.paint_log: deque[PaintRecord] = deque(maxlen=10_000)
-        self.evaluations: dict[EvaluationKey, Mapping[str, Any]] = {}
+        self.evaluations = Evaluations(self.queries_screen, lambda: self.evaluation_key)
+        self.judging = Judging(workspace, self.post_message)
         self._jobs_known = False
+        self._newest = ""
         self._opened = False
         self._sides = Sides()
         self._cancel = cancel_job or canceller_of(workspace)
@@ -89,9 +92,10 @@ class RankbenchApp(App[None]):
         self._answering: tuple[str, str] = ("", "")
         self._pending: tuple[int, PaintRecord] | None = None
         self.searcher = SearchThread(comparer_factory or opener_of(workspace), self.post_message)
+        self.trainer = Trainer(workspace, self.searcher, self.post_message)
         self.watcher = JobWatcher(find_jobs or jobs_of(workspace), self.post_message)
         # Before the loop runs: a small file, so that the first paint is not an empty page.
-        self.compare = CompareScreen(saved.load(workspace.cache_dir))
+        self.compare = CompareScreen(saved.load(workspace.cache_dir), self.judging.marks)
         self.install_screen(self.compare, "compare")
         chosen = self.settings.theme
         self.theme = chosen if chosen in self.available_themes else themes.DEFAULT
@@ -109,12 +113,14 @@ class RankbenchApp(App[None]):
     def _start_threads(self) -> None:
         # The thread that paints must not wait 5 ms for the one that searches to yield.
         sys.setswitchinterval(0.001)
+        self.judging.recorder.start()
         self.searcher.start()
         self.watcher.start()
 
     def on_unmount(self) -> None:
         self.watcher.stop()
         self._keep_comparison()
+        self.judging.recorder.stop()
         self.searcher.stop()
 
     # Searching
@@ -164,15 +170,22 @@ class RankbenchApp(App[None]):
         if message.comparison is None:
             self.compare.show_trouble(message.trouble or Trouble("No answer."), request.number)
             return
+        self.judging.marks.answered(request.number)
         self.compare.show(message.comparison, request.number)
-        if product := self._product_screen():
-            product.renew(message.comparison)
+        self._renew()
         self._pending = (
             request.number,
             PaintRecord(request.query, request.pressed, 0.0, message.comparison.elapsed_ms),
         )
         self._settle.reset()
         self._settle.resume()
+
+    def _renew(self) -> None:
+        """What else is shown of the comparison follows it."""
+        comparison = self.compare.comparison
+        if comparison is not None and (product := self.product_screen()):
+            product.renew(comparison)
+        self.update_status()
 
     def post_display_hook(self) -> None:
         # Textual calls this after a frame went to the driver.
@@ -188,6 +201,35 @@ class RankbenchApp(App[None]):
             self.searcher.ask(lambda _: saved.store(directory, comparison))
             # The person has paused: time to see what another process has indexed meanwhile.
             self.searcher.refresh_sides()
+            self.judging.recorder.look()
+
+    # Judging
+
+    def judge(self, side: SideResult, hit: Hit, grade: str, *, bad: bool, note: str = "") -> None:
+        """Write down a verdict on a hit of `side`; its row is marked once it is on the disk."""
+        if self.compare.comparison is not None:
+            self.judging.give(self.compare.comparison, side, hit, grade, bad=bad, note=note)
+
+    def on_recorded(self, message: messages.Recorded) -> None:
+        self.judging.marks.take(message, self._number)
+        self.compare.remark()
+        self._renew()
+        if text := judging.news(message, self.compare.comparison):
+            self.say(text)
+        if message.verdicts or message.separated:
+            # The measures, and what other spellings say, follow.
+            self.search_again()
+
+    def on_recording_failed(self, message: messages.RecordingFailed) -> None:
+        self.say(f"Not kept. {message.trouble.what} {message.trouble.todo}", "error")
+
+    def on_standing(self, message: messages.Standing) -> None:
+        if self.judging.count(message):
+            self.evaluations.forget()
+            self.evaluations.renew()
+            if train := self.train_screen():
+                train.renew()
+        self.update_status()
 
     # What the threads say
 
@@ -216,17 +258,16 @@ class RankbenchApp(App[None]):
         self._load_wanted()
         if self.standing != self._answering:
             self.search_again()
-            self._evaluate_again()
+            self.evaluations.renew()
         self.update_status()
 
     def on_side_loaded(self, message: messages.SideLoaded) -> None:
         self._sides.loaded(message.name)
         if message.name in self._answering:
             # It answered from an index that has been replaced; now it answers from the new one.
-            self.evaluations.clear()
+            self.evaluations.forget()
             self.search_again()
-            if queries := self._queries_screen():
-                queries.evaluate()
+            self.evaluations.renew(anyway=True)
 
     def on_side_failed(self, message: messages.SideFailed) -> None:
         self._sides.fail(message.name, message.trouble)
@@ -238,23 +279,38 @@ class RankbenchApp(App[None]):
             self.searcher.load(name)
 
     def on_jobs_changed(self, message: messages.JobsChanged) -> None:
-        before = {job.id: job.state for job in self.jobs}
-        self.jobs = message.jobs
-        for job in message.jobs if self._jobs_known else ():
-            if before.get(job.id) != job.state and (news := job_news(job)):
-                text, severity = news
-                self.say(text, severity)
-                self._sides.forget_all()
-                self.evaluations.clear()
-                self.searcher.refresh_sides(reread=True)
-        self._jobs_known = True
+        ended = jobs_news(self.jobs, message.jobs) if self._jobs_known else []
+        self.jobs, self._jobs_known = message.jobs, True
+        for job in ended:
+            if job.state == "done" and job.kind == "train":
+                self._newest = job.encoder
+            if news := job_news(job):
+                self.say(*news)
+        if ended:
+            self._sides.forget_all()
+            self.evaluations.forget()
+            self.searcher.refresh_sides(reread=True)
+        if train := self.train_screen():
+            train.show_jobs()
         self.update_status()
 
+    def on_job_begun(self, message: messages.JobBegun) -> None:
+        did = "goes on from where it was" if message.resumed else "has started"
+        self.say(f"Job {message.job_id} {did}; it runs beside you, and on when you leave.")
+        if train := self.train_screen():
+            train.show_begun()
+
+    def on_basket_known(self, message: messages.BasketKnown) -> None:
+        if train := self.train_screen():
+            train.show_basket(message)
+
     def on_task_failed(self, message: messages.TaskFailed) -> None:
+        if train := self.train_screen():
+            train.show_begun()
         self.say(f"{message.trouble.what} {message.trouble.todo}", "warning")
 
     def on_product_known(self, message: messages.ProductKnown) -> None:
-        if product := self._product_screen():
+        if product := self.product_screen():
             product.show(message)
 
     def update_status(self) -> None:
@@ -267,6 +323,8 @@ class RankbenchApp(App[None]):
             wanted=self.wanted,
             failed=self._sides.failed,
             jobs=self.jobs,
+            verdicts=self.judging.standing,
+            shared_from=self.compare.shared_from,
         )
         self.compare.show_status(groups)
 
@@ -279,44 +337,20 @@ class RankbenchApp(App[None]):
 
     @property
     def evaluation_key(self) -> EvaluationKey:
-        """The two sides that answer now."""
-        return EvaluationKey(*self.standing)
+        """The two sides that answer now, and what people have said by now."""
+        return EvaluationKey(*self.standing, self.judging.last)
 
     def evaluate(self, key: EvaluationKey) -> None:
         self.searcher.evaluate(key)
 
     def on_evaluation_progress(self, message: messages.EvaluationProgress) -> None:
-        if queries := self._queries_screen():
-            queries.show_progress(message)
+        self.evaluations.progressed(message)
 
     def on_evaluated(self, message: messages.Evaluated) -> None:
-        if message.trouble is None:
-            self.evaluations[message.key] = message.result
-        if queries := self._queries_screen():
-            queries.show_evaluated(message)
+        self.evaluations.ended(message)
 
     def on_summarised(self, message: messages.Summarised) -> None:
-        if queries := self._queries_screen():
-            queries.show_summary(message)
-
-    def _queries_screen(self) -> QueriesScreen | None:
-        from workbench.screens.queries import QueriesScreen
-
-        return self._open_screen(QueriesScreen)
-
-    def _product_screen(self) -> ProductScreen | None:
-        from workbench.screens.product import ProductScreen
-
-        return self._open_screen(ProductScreen)
-
-    def _open_screen(self, kind: type[ScreenT]) -> ScreenT | None:
-        # Help or the palette may lie over it.
-        return next((s for s in self.screen_stack if isinstance(s, kind)), None)
-
-    def _evaluate_again(self) -> None:
-        queries = self._queries_screen()
-        if queries is not None and queries.key != self.evaluation_key:
-            queries.evaluate()
+        self.evaluations.summarised(message)
 
     # Actions
 
@@ -331,7 +365,7 @@ class RankbenchApp(App[None]):
         self._sides.forget(name)
         self._load_wanted()
         self.search_again()
-        self._evaluate_again()
+        self.evaluations.renew()
         self.update_status()
 
     def cancel_job(self, job: messages.JobView) -> None:
@@ -345,53 +379,18 @@ class RankbenchApp(App[None]):
 
     def _change(self, **values: str) -> None:
         self.settings = replace(self.settings, **values)
-        root = self.workspace.root
+        self.searcher.ask(keep_choices(self.workspace.root, values))
 
-        def save(_: ComparerLike) -> None:
-            # Read again first: a command may have changed other settings meanwhile.
-            current = open_workspace(root)
-            settings: Settings = replace(current.settings, **values)
-            if settings != current.settings:
-                current.save(settings)
+    @property
+    def newest_encoder(self) -> str:
+        """The encoder that training made last, "" where there is none."""
+        return self._newest or self._sides.newest_tuned()
 
-        self.searcher.ask(save)
-
-    def action_help(self) -> None:
-        from workbench.screens.help import HelpScreen
-
-        self.push_screen(HelpScreen())
-
-    def action_queries(self) -> None:
-        from workbench.screens.queries import QueriesScreen
-
-        if isinstance(self.screen, QueriesScreen):
-            self.pop_screen()
-        elif self.screen is self.compare:
-            self.push_screen(QueriesScreen())
-
-    def action_pick(self, place: str) -> None:
-        from workbench.screens.sides import SidesScreen
-
-        if self.screen.is_modal:
-            return
-        current = self.settings.baseline if place == "baseline" else self.settings.candidate
-
-        def picked(name: str | None) -> None:
-            if name is not None:
-                self.choose_side(place, name)
-
-        # Another process may have indexed one meanwhile.
-        self.searcher.refresh_sides()
-        self.push_screen(SidesScreen(place, self.sides, current), picked)
-
-    def show_product(self, comparison: Comparison, product_id: str) -> None:
-        from workbench.screens.product import ProductScreen
-
-        self.push_screen(ProductScreen(comparison, product_id))
-
-    def open_query(self, query: str | None) -> None:
-        """Go to Compare, with `query` in its line unless it is None."""
-        while self.screen is not self.compare:
-            self.pop_screen()
-        if query is not None:
-            self.compare.put_query(query)
+    def action_put_right(self) -> None:
+        """Put the newest encoder on the right-hand side."""
+        name = self.newest_encoder
+        if not name:
+            self.say("There is no trained encoder yet: F5 trains one.")
+        elif not self.screen.is_modal:
+            self.choose_side("candidate", name)
+            self.say(f"{name} is on the right.")

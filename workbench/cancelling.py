@@ -1,4 +1,4 @@
-"""Ending a background job on a thread of its own: it may take a job's step, or many seconds."""
+"""Work with background jobs that may take seconds, each on a thread of its own."""
 
 from __future__ import annotations
 
@@ -30,9 +30,22 @@ def cancel_beside(cancel: CancelJob, job_id: str, post: Callable[[Message], obje
     """Run `cancel` on a daemon thread; that the job has ended is the job watcher's to tell."""
 
     def run() -> None:
-        try:
-            cancel(job_id)
-        except Exception as error:
-            post(TaskFailed(trouble_of(error)))
+        cancel(job_id)
 
-    threading.Thread(target=run, name="cancel", daemon=True).start()
+    beside(run, "cancel", post)
+
+
+def beside(
+    work: Callable[[], Message | None], name: str, post: Callable[[Message], object]
+) -> None:
+    """Run `work` on a daemon thread and post the message it returns, or its trouble."""
+
+    def run() -> None:
+        try:
+            message = work()
+        except Exception as error:
+            message = TaskFailed(trouble_of(error))
+        if message is not None:
+            post(message)
+
+    threading.Thread(target=run, name=name, daemon=True).start()

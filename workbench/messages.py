@@ -10,6 +10,7 @@ from textual.message import Message
 
 from engine.catalog.queries import JudgedQuery
 from engine.ranking.comparison import Comparison
+from engine.records.verdicts import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +125,45 @@ class TaskFailed(Message):
         self.trouble = trouble
 
 
+class Recorded(Message):
+    """What a person said is on the disk.
+
+    `action` is "keep", "undo", "redo" or "separate"; `verdicts` are those given, taken back or
+    given again, and `separated` the query that shares none any more, or does so again. An undo or
+    a redo that found nothing to do has neither.
+    """
+
+    def __init__(self, action: str, verdicts: Sequence[Verdict] = (), separated: str = "") -> None:
+        super().__init__()
+        self.action = action
+        self.verdicts = tuple(verdicts)
+        self.separated = separated
+
+
+class RecordingFailed(Message):
+    """What a person said could not be written: it does not stand."""
+
+    def __init__(self, trouble: Trouble) -> None:
+        super().__init__()
+        self.trouble = trouble
+
+
+class Standing(Message):
+    """How many verdicts stand, of every judge, and the number of the newest record."""
+
+    def __init__(self, count: int, last: int) -> None:
+        super().__init__()
+        self.count = count
+        self.last = last
+
+
 @dataclass(frozen=True, slots=True)
 class EvaluationKey:
-    """Which evaluation is meant: its two sides."""
+    """Which evaluation is meant: its two sides, and the newest record it could know of."""
 
     baseline: str
     candidate: str
+    said: int = 0
 
 
 class EvaluationProgress(Message):
@@ -169,7 +203,7 @@ class Summarised(Message):
 
 @dataclass(frozen=True, slots=True)
 class JobView:
-    """What the status line says of one job."""
+    """What is shown of one job; `score` is of the last look at the held-out queries."""
 
     id: str
     kind: str
@@ -181,6 +215,33 @@ class JobView:
     eta_s: float | None = None
     phase: str = ""
     error: str = ""
+    score: float | None = None
+
+
+class BasketKnown(Message):
+    """What a run of `choice` (a `training.Choice`) would train on (a `Basket`), or trouble."""
+
+    def __init__(
+        self,
+        choice: Any,
+        recipes: Sequence[str],
+        basket: Any | None,
+        trouble: Trouble | None = None,
+    ) -> None:
+        super().__init__()
+        self.choice = choice
+        self.recipes = tuple(recipes)
+        self.basket = basket
+        self.trouble = trouble
+
+
+class JobBegun(Message):
+    """A job's process has been started, anew or (`resumed`) from its checkpoint."""
+
+    def __init__(self, job_id: str, *, resumed: bool = False) -> None:
+        super().__init__()
+        self.job_id = job_id
+        self.resumed = resumed
 
 
 class JobsChanged(Message):

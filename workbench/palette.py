@@ -16,6 +16,7 @@ from workbench.text import printable
 
 if TYPE_CHECKING:
     from workbench.app import RankbenchApp
+    from workbench.screens.compare import CompareScreen
 
 _MOST_QUERIES = 40
 
@@ -36,10 +37,14 @@ class WorkbenchCommands(Provider):
         app = self.workbench
         yield "Help", "Keys, and what the numbers mean (F1)", app.action_help
         yield "Queries", "Every judged query with its change (F2)", app.action_queries
+        yield "Train", "The basket of verdicts, and the jobs (F5)", app.action_train
         yield "Compare", "Back to the two lists", partial(app.open_query, None)
         yield from self.of_screen()
         yield "Pick the left side", "The baseline (F3)", partial(app.action_pick, "baseline")
         yield "Pick the right side", "The candidate (F4)", partial(app.action_pick, "candidate")
+        if name := app.newest_encoder:
+            says = "The newest trained encoder (F8)"
+            yield f"Put {printable(name)} on the right", says, app.action_put_right
         for place, label in (("baseline", "Left"), ("candidate", "Right")):
             for side in app.sides:
                 yield (
@@ -67,13 +72,25 @@ class WorkbenchCommands(Provider):
         """What the keys of the screen below do."""
         from workbench.screens.compare import CompareScreen
         from workbench.screens.queries import QueriesScreen
+        from workbench.screens.train import TrainScreen
 
         screen = self.screen
+        if isinstance(screen, TrainScreen):
+            yield "Start training", "What is in the basket (t)", screen.action_start
+            yield "Take out or put back", "The line under the cursor (Space)", screen.action_toggle
+            yield "Train from: verdicts, both, judgments", "o", screen.action_source
+            yield "Next recipe", "p", screen.action_recipe
+            yield "Name the new encoder", "n", screen.action_name
+            yield "Dev and test queries too, or not", "v", screen.action_held_out
+            yield "Cancel the job", "The one under the cursor, or running (c)", screen.action_cancel
+            yield "Resume the job", "One that died or was cancelled (r)", screen.action_resume
+            yield "Go to the jobs, or back", "Tab", screen.action_other
         if isinstance(screen, CompareScreen):
             yield "Go to the query", "Its text is kept (/)", screen.action_query_line
             yield "Go to the lists", "Down, Esc or Enter in the query", screen.action_lists
             yield "Go to the other list", "Left, Right or Tab", partial(screen.action_pane, 0)
             yield "Open the product", "The row under the cursor (Enter)", screen.action_product
+            yield from _of_verdicts(screen)
         if isinstance(screen, QueriesScreen):
             yield "Sort by the next column", "s", screen.action_sort
             yield "Turn the order round", "r", screen.action_turn
@@ -97,6 +114,24 @@ class WorkbenchCommands(Provider):
         for name, says, run in self.commands():
             if (score := matcher.match(name)) > 0:
                 yield Hit(score, matcher.highlight(name), run, text=name, help=escape(says))
+
+
+def _of_verdicts(screen: CompareScreen) -> Iterator[Command]:
+    from workbench.screens.product import GRADES
+
+    for grade, word in GRADES.items():
+        says = f"The result under the cursor ({grade.lower()})"
+        yield f"Grade {grade}: {word}", says, partial(screen.action_grade, grade)
+    yield "Mark as a bad result", "Grade I, and training learns from it (x)", screen.action_flag
+    yield "Add a note", "To the verdict under the cursor (n)", screen.action_note
+    yield "Undo", "Your last verdict, on whatever query (u)", screen.action_undo
+    yield "Redo", "What you took back last (U)", screen.action_redo
+    if screen.shared_from:
+        yield (
+            "Refuse shared verdicts",
+            "This spelling of the query then stands alone (=)",
+            screen.action_separate,
+        )
 
 
 class QueryCommands(Provider):

@@ -59,6 +59,7 @@ def _comparison(data: dict[str, Any]) -> Comparison:
         rbo=_number(shown["rbo"]),
         elapsed_ms=float(shown["elapsed_ms"]),
         catalog_rows=int(data["catalog_rows"]),
+        shared_from=tuple(str(spelling) for spelling in shown.get("shared_from", ())),
     )
 
 
@@ -75,12 +76,19 @@ def _side(data: dict[str, Any]) -> SideResult:
                 score=float(hit["score"]),
                 grade=hit["grade"] if hit["grade"] in ("E", "S", "C", "I") else None,
                 other_rank=None if hit["other_rank"] is None else int(hit["other_rank"]),
+                verdict=_verdict(hit.get("verdict")),
+                overrules=bool(hit.get("overrules")),
             )
             for hit in data["hits"]
         ),
         measures={name: _number(data.get(name)) for name in SEARCH_MEASURES},
         unanswered=bool(data.get("unanswered")),
+        fingerprint=str(data.get("fingerprint", "")),
     )
+
+
+def _verdict(said: Any) -> str:
+    return said if said in ("graded", "flagged") else ""
 
 
 def _number(value: Any) -> float | None:

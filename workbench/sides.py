@@ -20,11 +20,12 @@ class Sides:
 
     def wanted(self, settings: Settings) -> tuple[str, str]:
         """The sides the person chose; an empty choice on the right is the newest tuned encoder."""
-        return settings.baseline or "base", settings.candidate or self._newest_tuned()
+        return settings.baseline or "base", settings.candidate or self.newest_tuned() or "bm25"
 
-    def _newest_tuned(self) -> str:
+    def newest_tuned(self) -> str:
+        """The newest tuned encoder that answers or will; "" without one."""
         tuned = [side for side in self.known if side.tuned and (side.ready or self._awaited(side))]
-        return tuned[-1].name if tuned else "bm25"
+        return tuned[-1].name if tuned else ""
 
     def _awaited(self, side: SideLike) -> bool:
         return not side.ready and side.why == LOADING and side.name not in self.failed

@@ -11,6 +11,7 @@ from workbench.text import count, duration, measure, printable
 from workbench.widgets.painted import Piece
 
 LIVE = ("running", "queued")
+_SPELLINGS = 2
 
 Groups = list[tuple[Piece, ...]]
 
@@ -25,9 +26,13 @@ def status_groups(
     wanted: tuple[str, str],
     failed: Mapping[str, Trouble],
     jobs: Sequence[JobView],
+    verdicts: int = 0,
+    shared_from: Sequence[str] = (),
 ) -> Groups:
     """The groups of the status line, the most pressing first."""
     groups: Groups = []
+    if shared_from:
+        groups.append((("plain", _shared(shared_from)),))
     for job in reversed(jobs):
         if job.state in LIVE:
             groups.append((("key", printable(job_line(job))),))
@@ -48,6 +53,8 @@ def status_groups(
         groups.append((("warn", "the catalog did not open: any key tries again"),))
     elif not opened:
         groups.append((("faint", "opening the catalog"),))
+    if verdicts:
+        groups.append((("plain", count(verdicts, "verdict")),))
     name = printable(settings.name)
     if name:
         groups.append((("faint", name),))
@@ -55,6 +62,14 @@ def status_groups(
         queries = count(judged, "judged query", "judged queries")
         groups.append((("faint", queries if judged else "no judged queries: `rankbench import`"),))
     return groups
+
+
+def _shared(spellings: Sequence[str]) -> str:
+    """`verdicts shared with: ez ups, EZ-UP and 2 more · = refuses`."""
+    shown = ", ".join(printable(spelling) for spelling in spellings[:_SPELLINGS])
+    more = len(spellings) - _SPELLINGS
+    rest = f" and {more:,} more" if more > 0 else ""
+    return f"verdicts shared with: {shown}{rest} · = refuses"
 
 
 def readiness(side: SideLike) -> str:
@@ -81,17 +96,28 @@ def job_line(job: JobView) -> str:
     if job.steps:
         parts.append(f"step {job.step:,}/{job.steps:,}")
     if job.loss is not None:
-        parts.append(f"loss {measure(job.loss, 2)}" if job.loss < 1 else f"loss {job.loss:.2f}")
+        digits = 4 if job.loss < 0.01 else 2
+        shown = measure(job.loss, digits) if job.loss < 1 else f"{job.loss:.2f}"
+        parts.append(f"loss {shown}")
+    if job.score is not None:
+        parts.append(f"held out {measure(job.score)}")
     if job.eta_s is not None:
         parts.append(f"{duration(job.eta_s)} left")
     return f"{head}: {' · '.join(parts)}" if parts else f"{head}: starting"
+
+
+def jobs_news(before: Sequence[JobView], after: Sequence[JobView]) -> list[JobView]:
+    """The jobs that have come to their end between two looks."""
+    states = {job.id: job.state for job in before}
+    return [job for job in after if states.get(job.id) != job.state and job_news(job)]
 
 
 def job_news(job: JobView) -> tuple[str, str] | None:
     """The notice for a job that has just come to its end, and how grave it is."""
     name = job.encoder or job.id
     if job.state == "done":
-        return f"{name} is ready.", "information"
+        use = " F8 puts it on the right." if job.kind == "train" else ""
+        return f"{name} is ready.{use}", "information"
     if job.state in ("failed", "died"):
         why = f": {job.error}" if job.error else ""
         return f"{job.kind} {name} {job.state}{why}. See `rankbench jobs {job.id} --log`.", "error"

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual.message import Message
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
     from engine.supervise import Job
 
 POLL_S = 0.5
+_TAIL_BYTES = 64 * 1024
 # Not "died": a job whose process is gone may be taken up again.
 ENDED = ("done", "failed", "cancelled")
 
@@ -51,8 +56,8 @@ class JobWatcher:
 
 
 def jobs_of(workspace: Workspace) -> FindJobs:
-    """Read the jobs of `workspace`, oldest first; one that has ended is read only once."""
-    over: dict[str, JobView] = {}
+    """Read the jobs of `workspace`, oldest first; one that has ended only once per start."""
+    over: dict[str, tuple[int, JobView]] = {}
 
     def find() -> list[JobView]:
         if not workspace.jobs_dir.is_dir():
@@ -61,16 +66,17 @@ def jobs_of(workspace: Workspace) -> FindJobs:
 
         views = []
         for path in sorted(workspace.jobs_dir.iterdir()):
-            view = over.get(path.name)
-            if view is None and (path / "job.json").is_file():
-                try:
-                    view = _view(supervise.read_job(path))
-                except (OSError, ValueError, KeyError, TypeError):
-                    continue
-                if view.state in ENDED:
-                    over[path.name] = view
-            if view is not None:
-                views.append(view)
+            try:
+                # Written anew when the job is resumed.
+                started = (path / "job.json").stat().st_mtime_ns
+                known = over.get(path.name)
+                if known is None or known[0] != started:
+                    known = started, _view(supervise.read_job(path))
+            except (OSError, ValueError, KeyError, TypeError):
+                continue
+            if known[1].state in ENDED:
+                over[path.name] = known
+            views.append(known[1])
         return views
 
     return find
@@ -91,4 +97,18 @@ def _view(job: Job) -> JobView:
         eta_s=job.eta_s,
         phase=job.phase,
         error=job.error or "",
+        score=_held_out(job.path, job.offset) if job.state == "running" else None,
     )
+
+
+def _held_out(path: Path, offset: int) -> float | None:
+    """What the newest look at the held-out queries scored since `offset`; None before the first."""
+    with (path / "events.jsonl").open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(offset, size - _TAIL_BYTES))
+        lines = file.read().split(b"\n")
+    for line in reversed(lines):
+        if b'"score"' in line:
+            with suppress(ValueError, KeyError, TypeError):
+                return float(json.loads(line)["score"])
+    return None

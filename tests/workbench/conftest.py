@@ -35,18 +35,20 @@ class Watched(RankbenchApp):
 
 
 @pytest.fixture
-def make_app(ws: Workspace) -> Iterator[Callable[..., Watched]]:
+def make_app(request: pytest.FixtureRequest) -> Iterator[Callable[..., Watched]]:
     """Makes the app on a stand-in (its own, or one that is given), and stops its threads."""
     made: list[Watched] = []
 
     def make(comparer: Any = None, *, root: Workspace | None = None, **options: Any) -> Watched:
         stand_in = comparer or StandIn()
         options.setdefault("find_jobs", list)
-        app = Watched(root or ws, lambda: stand_in, **options)
+        root = root or request.getfixturevalue("ws")
+        app = Watched(root, lambda: stand_in, **options)
         made.append(app)
         return app
 
     yield make
     for app in made:
         app.watcher.stop()
+        app.judging.recorder.stop(0)
         app.searcher.stop(0)

@@ -16,9 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from engine.catalog.normalise import clean_query
 from engine.catalog.queries import JudgedQuery
 from engine.errors import RankbenchError
 from engine.ranking.comparison import SEARCH_MEASURES, Comparison, Hit, SideResult
+from engine.records import Merged, Verdicts, Word, merge
+from engine.records.merged import place_of
 from engine.workspace import Settings, Workspace, create, open_workspace
 
 HOSTILE = (
@@ -77,7 +80,10 @@ class Status:
 
 @dataclass
 class StandIn:
-    """The comparer's methods. `gate`, where given, is waited for before each answer."""
+    """The comparer's methods. `gate`, where given, is waited for before each answer.
+
+    `records`, where given, is the database whose verdicts are merged at each answer.
+    """
 
     seconds: float = 0.0
     gate: threading.Semaphore | None = None
@@ -97,6 +103,7 @@ class StandIn:
     refreshed: int = 0
     fixed_ms: float | None = None
     rows: Mapping[str, str] = field(default_factory=catalog)
+    records: Path | None = None
 
     def compare(self, query: str, baseline: str, candidate: str, k: int = 20) -> Comparison:
         self.asked.append(query)
@@ -106,8 +113,13 @@ class StandIn:
         if self.fail_on and self.fail_on in query:
             raise RankbenchError("The index cannot be read.", "Run `rankbench index`.")
         started = time.perf_counter()
-        judged = next((j for j in self.queries if j.query == query.strip().lower()), None)
+        merged, alone = self._merged()
+        text = clean_query(query)
+        judged = next(
+            (j for j in merged.queries if place_of(j.query, alone) == place_of(text, alone)), None
+        )
         grades = judged.grades if judged else {}
+        words = merged.words.get(judged.query_id, {}) if judged else {}
         rankings = [self._rank(query, name) for name in (baseline, candidate)]
         ranks = [{p: n for n, (p, _) in enumerate(ranking, 1)} for ranking in rankings]
         sides = [
@@ -116,10 +128,19 @@ class StandIn:
                 build="b1" if name != "bm25" else "",
                 seen=bool(judged and judged.split == "train" and name == "tuned-01"),
                 hits=tuple(
-                    Hit(n, product, self.rows[product], s, grades.get(product), other.get(product))
+                    Hit(
+                        n,
+                        product,
+                        self.rows[product],
+                        s,
+                        grades.get(product),
+                        other.get(product),
+                        *_mark(words.get(product)),
+                    )
                     for n, (product, s) in enumerate(ranking[:k], 1)
                 ),
                 measures=_measures(ranking, grades),
+                fingerprint=f"print of {name}" if name != "bm25" else "",
             )
             for name, ranking, other in zip(
                 (baseline, candidate), rankings, reversed(ranks), strict=True
@@ -137,7 +158,15 @@ class StandIn:
             rbo=0.74,
             elapsed_ms=took if self.fixed_ms is None else self.fixed_ms,
             catalog_rows=len(self.rows),
+            shared_from=merged.other_spellings(text, alone),
         )
+
+    def _merged(self) -> tuple[Merged, frozenset[str]]:
+        if self.records is None:
+            return merge(self.queries, []), frozenset()
+        with Verdicts(self.records) as verdicts:
+            alone = verdicts.separated()
+            return merge(self.queries, verdicts.standing(), alone), alone
 
     def _rank(self, query: str, side: str) -> list[tuple[str, float]]:
         words = query.lower().split()
@@ -209,6 +238,12 @@ class StandInEvaluation:
         return self.data
 
 
+def _mark(word: Word | None) -> tuple[str, bool]:
+    if word is None:
+        return "", False
+    return ("flagged" if word.bad else "graded"), word.overrules
+
+
 def _measures(
     ranking: Sequence[tuple[str, float]], grades: Mapping[str, str]
 ) -> dict[str, float | None]:
@@ -225,14 +260,14 @@ def _measures(
     }
 
 
-def _ndcg(ranked: Sequence[str | None], depth: int, grades: Mapping[str, str]) -> float:
+def _ndcg(ranked: Sequence[str | None], depth: int, grades: Mapping[str, str]) -> float | None:
     gains = {"E": 1.0, "S": 0.1, "C": 0.01}
 
     def dcg(order: Sequence[str | None]) -> float:
         return sum(gains.get(g or "", 0) / math.log2(n + 2) for n, g in enumerate(order[:depth]))
 
-    ideal = sorted(grades.values(), key=lambda grade: -gains.get(grade, 0))
-    return dcg(ranked) / dcg(ideal)
+    ideal = dcg(sorted(grades.values(), key=lambda grade: -gains.get(grade, 0)))
+    return dcg(ranked) / ideal if ideal else None
 
 
 def _delta(

@@ -111,6 +111,8 @@ async def test_a_setting_that_cannot_be_written_is_told(make_app, ws, monkeypatc
 def test_a_running_job_in_words() -> None:
     job = JobView("0001", "train", "running", "infonce-01", 120, 400, 0.83, 118.0)
     assert job_line(job) == "training infonce-01: step 120/400 · loss .83 · 2 min left"
+    scored = JobView("0001", "train", "running", "a", 12, 76, 0.0006, 4.0, "training", score=0.412)
+    assert job_line(scored).endswith("step 12/76 · loss .0006 · held out .412 · 4 s left")
     assert job_line(JobView("1", "train", "queued", "a")) == "training a: waiting"
 
 
@@ -226,7 +228,8 @@ def test_the_app_imports_nothing_heavy() -> None:
     heavy = ("torch", "transformers", "sentence_transformers", "lancedb", "polars", "pyarrow")
     modules = (
         "workbench.app, workbench.screens.queries, workbench.screens.help, "
-        "workbench.screens.sides, workbench.screens.product"
+        "workbench.screens.sides, workbench.screens.product, workbench.screens.train, "
+        "workbench.recording, engine.records.judge"
     )
     code = f"import sys, {modules}; print([m for m in {heavy!r} if m in sys.modules])"
     done = subprocess.run(

@@ -145,7 +145,7 @@ async def test_typing_is_answered_while_the_query_set_is_evaluated(make_app) -> 
         await until(lambda: "evaluating: 1 of 24 queries" in page(app))
         await pilot.press("f2", *"lamp")
         await until(answered(app, "lamp"))
-        assert not app.evaluations
+        assert not app.evaluations.results
 
 
 async def test_an_evaluation_of_other_sides_is_abandoned(make_app) -> None:
@@ -155,8 +155,8 @@ async def test_an_evaluation_of_other_sides_is_abandoned(make_app) -> None:
         await pilot.press("f2")
         await until(lambda: "evaluating: 1 of 24 queries" in page(app))
         app.choose_side("candidate", "bm25")
-        await until(lambda: bool(app.evaluations), seconds=10)
-        assert [key.candidate for key in app.evaluations] == ["bm25"]
+        await until(lambda: bool(app.evaluations.results), seconds=10)
+        assert [key.candidate for key in app.evaluations.results] == ["bm25"]
         assert "bm25" in lines(app)[0]
 
 

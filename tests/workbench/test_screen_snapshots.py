@@ -16,7 +16,10 @@ import pytest
 from looking import answered, page, until
 from stand_in import StandIn, workspace
 
+from engine.records import Verdict, Verdicts
+from engine.workspace import Workspace
 from workbench.app import RankbenchApp
+from workbench.messages import JobView
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 SIZES = ((80, 24), (120, 40))
@@ -76,6 +79,43 @@ async def test_compare(make_app, tmp_path: Path, look: str, size: tuple[int, int
         await pilot.press("down", "down", "down")
         await pilot.pause()
         check(f"compare-{look}-{size[0]}x{size[1]}", app.export_screenshot(), tmp_path)
+
+
+async def test_verdicts(make_app, tmp_path: Path) -> None:
+    root = workspace(tmp_path / "pictures", theme="rankbench-dark", judge="ann")
+    app = make_app(StandIn(fixed_ms=12.0, records=root.records_path), root=root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press(*"blue desk lamp")
+        await until(answered(app, "blue desk lamp"))
+        await until(lambda: "24 judged queries" in page(app))
+        await pilot.press("down", "x", "down", "down", "s", "down", "c")
+        await until(lambda: "3 verdicts" in page(app))
+        await until(lambda: app.compare.shown_number == app._number)
+        await pilot.pause()
+        check("verdicts-dark-80x24", app.export_screenshot(), tmp_path)
+
+
+async def test_train(make_app, tmp_path: Path, tiny_workspace: Workspace) -> None:
+    jobs = [
+        JobView("0001", "train", "died", "flags-01", error="The process ended without a word."),
+        JobView("0002", "train", "running", "flags-02", 30, 76, 0.83, 100, "training", score=0.412),
+    ]
+    with Verdicts(tiny_workspace.records_path) as verdicts:
+        for query, product, grade in (
+            ("red sneaker", "p003", "I"),
+            ("red sneaker", "p000", "E"),
+            ("blue lamp", "p010", "I"),
+            ("nice pillow", "p011", "I"),
+        ):
+            verdicts.add([Verdict(query, product, grade, bad=grade == "I")], "ann")
+    app = make_app(root=tiny_workspace, find_jobs=lambda: list(jobs))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(lambda: app.jobs != ())
+        await pilot.press("f5")
+        await until(lambda: app.screen.basket is not None, seconds=60)
+        await pilot.press("down", "down")
+        await pilot.pause()
+        check("train-dark-80x24", app.export_screenshot(), tmp_path)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")

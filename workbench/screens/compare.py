@@ -13,7 +13,8 @@ from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from engine.catalog.queries import JudgedQuery
-from engine.ranking.comparison import Comparison
+from engine.ranking.comparison import Comparison, SideResult
+from workbench.marks import Marks
 from workbench.messages import Trouble
 from workbench.text import printable
 from workbench.widgets.delta_line import DeltaLine
@@ -28,21 +29,38 @@ if TYPE_CHECKING:
 
 _TWO_LISTS = 60
 _EXAMPLES = 8
+_TITLE = 60
 Steps = list[tuple[int, str]] | None
 
-ALWAYS = (
-    Key("F1", "help", "app.help"),
-    Key("F2", "queries", "app.queries"),
+_HELP = Key("F1", "help", "app.help")
+_QUERIES = Key("F2", "queries", "app.queries")
+_TRAIN = Key("F5", "train", "app.train")
+_REST = (
     Key("F3", "left side", "app.pick('baseline')", "left"),
     Key("F4", "right side", "app.pick('candidate')", "right"),
     Key("^P", "all commands", "app.command_palette", "more"),
 )
-IN_QUERY = (Key("↓", "lists", "screen.lists"), Key("Tab", "complete", "screen.complete"), *ALWAYS)
-IN_LISTS = (
-    Key("/", "query", "screen.query_line"),
-    Key("Enter", "product", "screen.product"),
-    *ALWAYS,
+IN_QUERY = (
+    Key("↓", "lists", "screen.lists"),
+    Key("Tab", "complete", "screen.complete"),
+    _HELP,
+    _QUERIES,
+    _TRAIN,
+    *_REST,
 )
+IN_LISTS = (
+    Key("esci", "grade"),
+    Key("x", "bad", "screen.flag"),
+    Key("u", "undo", "screen.undo"),
+    Key("/", "query", "screen.query_line"),
+    Key("Enter", "product", "screen.product", "open"),
+    _HELP,
+    _TRAIN,
+    _QUERIES,
+    *_REST,
+)
+# Without a row under the cursor their keys are letters like any other.
+_ON_A_HIT = ("grade", "flag", "note")
 
 
 class CompareScreen(Screen[None]):
@@ -70,16 +88,21 @@ class CompareScreen(Screen[None]):
         Binding("question_mark", "app.help", "Help", show=False),
     ]
 
-    def __init__(self, saved: Comparison | None = None) -> None:
+    def __init__(self, saved: Comparison | None = None, marks: Marks | None = None) -> None:
         super().__init__()
+        self.marks = marks or Marks()
+        self.answer = saved
+        """As it came; `comparison` is it with the verdicts that it does not know of."""
         self.comparison = saved
         self.is_saved = saved is not None
         self.shown_number = 0
         """Number of the request whose answer is on the screen."""
         self.query_line = QueryLine(id="query")
         self.delta_line = DeltaLine(id="delta")
-        self.baseline = RankingList(id="baseline")
-        self.candidate = RankingList(id="candidate")
+        self.baseline, self.candidate = (
+            RankingList(self.action_query_line, self.query_line.take, id=place)
+            for place in ("baseline", "candidate")
+        )
         self.lists = (self.baseline, self.candidate)
         self.active = self.baseline
         self.status_line = StatusLine(id="status")
@@ -112,18 +135,34 @@ class CompareScreen(Screen[None]):
     def show(self, comparison: Comparison, number: int) -> None:
         """Paint both lists and the delta line from one comparison."""
         same_query = self.comparison is not None and comparison.query == self.comparison.query
-        inside = same_query and self.active.has_focus
-        kept = self.active.hit.product_id if inside and self.active.hit else None
-        self.comparison = comparison
         self.is_saved = False
-        self._paint(comparison, number)
-        row = self.active.row_of(kept) if kept else None
-        self.active.place(row or 0)
-        self._link()
+        self._take(comparison)
+        self._paint(comparison, number, stay=same_query)
+
+    def remark(self) -> None:
+        """Paint the marks anew on what is shown; nothing else changes."""
+        if self.answer is None:
+            return
+        self._take(self.answer)
+        for shown, side in zip(self.lists, self._sides(), strict=True):
+            shown.show(side, shown.version)
+
+    def _take(self, comparison: Comparison) -> None:
+        self.answer = comparison
+        self.comparison = self.marks.over(comparison)
+
+    def _sides(self) -> tuple[SideResult, SideResult]:
+        assert self.comparison is not None
+        return self.comparison.baseline, self.comparison.candidate
+
+    @property
+    def shared_from(self) -> tuple[str, ...]:
+        """Other spellings whose verdicts hold for the query shown."""
+        return self.comparison.shared_from if self.comparison else ()
 
     def show_empty(self, number: int) -> None:
         """Say what to do while there is no query."""
-        self.comparison = None
+        self.answer = self.comparison = None
         self.shown_number = number
         judged = self.app.judged
         hint = "Type a query: both sides answer every key."
@@ -145,7 +184,7 @@ class CompareScreen(Screen[None]):
 
     def show_trouble(self, trouble: Trouble, number: int) -> None:
         """Show an error where the results would be."""
-        self.comparison = None
+        self.answer = self.comparison = None
         self.shown_number = number
         for shown in self.lists:
             shown.cursor = shown.top = 0
@@ -166,18 +205,20 @@ class CompareScreen(Screen[None]):
     def visible_lists(self) -> list[RankingList]:
         return [shown for shown in self.lists if shown.display]
 
-    def _paint(self, comparison: Comparison, number: int) -> None:
+    def _paint(self, comparison: Comparison, number: int, *, stay: bool = False) -> None:
+        """Paint an answer; `stay` keeps what is in sight and the product under the cursor."""
         self.shown_number = number
-        for shown, side in zip(
-            self.lists, (comparison.baseline, comparison.candidate), strict=True
-        ):
+        for shown, side in zip(self.lists, self._sides(), strict=True):
+            kept = shown.hit.product_id if stay and shown.hit else None
             shown.standing_in = "" if self.is_saved else self._wanted(shown)
-            shown.cursor = shown.top = 0
             shown.notice = (
                 ("plain", "No product matches."),
                 ("faint", "Try fewer words, or the name of a product type."),
             )
+            if not stay:
+                shown.cursor = shown.top = 0
             shown.show(side, number)
+            shown.place(shown.row_of(kept) or 0 if kept else 0)
         self.delta_line.show(comparison, number, saved=self.is_saved)
         self._link()
 
@@ -200,16 +241,9 @@ class CompareScreen(Screen[None]):
         # Not `focus`, which waits a turn: the next key may be in the same read.
         self.set_focus(self.active)
 
-    @on(RowList.LeftUpwards)
     def action_query_line(self) -> None:
         self.set_focus(self.query_line)
         self.query_line.cursor_position = len(self.query_line.value)
-
-    @on(RowList.Typed)
-    def _typed(self, event: RowList.Typed) -> None:
-        character = event.event.character
-        if character:
-            self.query_line.take(character, event.event.time)
 
     async def action_complete(self) -> None:
         self.query_line.focus()
@@ -275,6 +309,63 @@ class CompareScreen(Screen[None]):
     def action_product(self) -> None:
         if self.comparison is not None and self.active.hit is not None:
             self.app.show_product(self.comparison, self.active.hit.product_id)
+
+    # Judging
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in _ON_A_HIT:
+            return self.active.hit is not None
+        return bool(self.shared_from) if action == "separate" else True
+
+    def action_grade(self, grade: str) -> None:
+        """Grade the hit under the cursor."""
+        self._judge(grade)
+
+    def action_flag(self) -> None:
+        """Mark the hit under the cursor as a bad result."""
+        self._judge("I", bad=True)
+
+    def _judge(self, grade: str, *, bad: bool = False, note: str = "") -> None:
+        if self._points_at_a_hit() and self.active.side and self.active.hit:
+            self.app.judge(self.active.side, self.active.hit, grade, bad=bad, note=note)
+
+    def _points_at_a_hit(self) -> bool:
+        """Whether a row is marked: from the query line the palette must not grade unseen."""
+        if not self.active.has_focus and self.active.hit is not None:
+            self.action_lists()
+            self.app.say("Choose the result first: the cursor is in the list now.")
+            return False
+        return self.active.hit is not None
+
+    def action_note(self) -> None:
+        """Ask for a note on the verdict under the cursor; it is a verdict of its own."""
+        from workbench.screens.line import LineScreen
+
+        if not self._points_at_a_hit():
+            return
+        side, hit = self.active.side, self.active.hit
+        if side is None or hit is None or not (hit.verdict and hit.grade):
+            self.app.say("Grade the result first: a note goes with a verdict.")
+            return
+        grade, bad = hit.grade, hit.verdict == "flagged"
+
+        def noted(note: str | None) -> None:
+            if note:
+                self.app.judge(side, hit, grade, bad=bad, note=note)
+
+        head = f"Note on {grade} for {hit.title[:_TITLE]}"
+        self.app.push_screen(LineScreen(head, "Why?"), noted)
+
+    def action_undo(self) -> None:
+        self.app.judging.recorder.undo()
+
+    def action_redo(self) -> None:
+        self.app.judging.recorder.redo()
+
+    def action_separate(self) -> None:
+        """Refuse the verdicts of other spellings of this query, and keep its own from them."""
+        if self.comparison is not None and self.shared_from:
+            self.app.judging.recorder.separate(self.comparison.query)
 
 
 def _examples(judged: Sequence[JudgedQuery]) -> list[str]:

@@ -90,7 +90,8 @@ class ProductScreen(ModalScreen[None]):
             plain.append(f"{_standing(hit)}\n")
         grade = known.grade if known else None
         plain.append("grade ", faint)
-        plain.append(f"{grade} {GRADES[grade]}\n\n" if grade else "· not judged\n\n")
+        plain.append(f"{grade} {GRADES[grade]}" if grade else "· not judged")
+        plain.append(f"{_said(known)}\n\n" if known else "\n\n")
         ordered = [name for name in _FIRST if name in fields]
         ordered += [name for name in fields if name not in ordered and name != "product_id"]
         for name in ("product_id", *ordered):
@@ -112,6 +113,12 @@ class ProductScreen(ModalScreen[None]):
 
 def _hit(side: SideResult, product_id: str) -> Hit | None:
     return next((hit for hit in side.hits if hit.product_id == product_id), None)
+
+
+def _said(hit: Hit) -> str:
+    """Who gave the grade, where a person did."""
+    said = {"flagged": ", flagged bad by a person", "graded": ", by a person"}.get(hit.verdict, "")
+    return f"{said}; the imported judgment says otherwise" if hit.overrules else said
 
 
 def _standing(hit: Hit | None) -> str:

@@ -88,7 +88,7 @@ class QueriesScreen(Screen[None]):
         self.key = self.app.evaluation_key
         self.rows = []
         self._summary = Summary(names=(self.key.baseline, self.key.candidate))
-        kept = self.app.evaluations.get(self.key)
+        kept = self.app.evaluations.results.get(self.key)
         if kept is not None:
             self.show_result(kept)
         elif not self.app.judged:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import ClassVar
 
+from textual import events
+from textual.binding import Binding, BindingType
 from textual.strip import Strip
 
 from engine.ranking.comparison import Hit, SideResult
@@ -19,6 +22,7 @@ HEADER_MEASURES = (
     ("RBO ideal", "ideal", "rbo_ideal"),
 )
 UNJUDGED = "·"
+OVERRULES, FLAGGED, GRADED = "≠", "!", "*"
 
 
 class RankingList(RowList):
@@ -29,9 +33,33 @@ class RankingList(RowList):
     """
 
     HEADER = 2
+    # Here and not on the screen: in the query line they are letters. The first two are prior, so
+    # that a letter after one of them, in the same read, is typed and grades nothing.
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "leave", "To the query", show=False, priority=True),
+        Binding("up", "move(-1)", "Row up", show=False, priority=True),
+        Binding("e", "screen.grade('E')", "Grade: Exact", show=False, id="verdict.exact"),
+        Binding("s", "screen.grade('S')", "Grade: Substitute", show=False, id="verdict.substitute"),
+        Binding("c", "screen.grade('C')", "Grade: Complement", show=False, id="verdict.complement"),
+        Binding("i", "screen.grade('I')", "Grade: Irrelevant", show=False, id="verdict.irrelevant"),
+        Binding("x", "screen.flag", "Bad result", show=False, id="verdict.bad"),
+        Binding("n", "screen.note", "Note", show=False, id="verdict.note"),
+        Binding("u", "screen.undo", "Undo", show=False, id="verdict.undo"),
+        Binding("U", "screen.redo", "Redo", show=False, id="verdict.redo"),
+        Binding("equals_sign", "screen.separate", "Refuse sharing", show=False, id="verdict.alone"),
+    ]
 
-    def __init__(self, *, id: str | None = None) -> None:
+    def __init__(
+        self,
+        leave: Callable[[], None],
+        type_into: Callable[[str, float], None],
+        *,
+        id: str | None = None,
+    ) -> None:
+        """`leave` goes to the query, `type_into` takes a letter there and when it was pressed."""
         super().__init__(id=id)
+        self.leave = leave
+        self.type_into = type_into
         self.side: SideResult | None = None
         self.standing_in = ""
         self.linked: str | None = None
@@ -71,6 +99,21 @@ class RankingList(RowList):
     def row_count(self) -> int:
         return len(self.hits)
 
+    # Not by messages: of two letters in the same read the second must find the focus moved.
+
+    def action_leave(self) -> None:
+        self.leave()
+
+    def action_move(self, step: int) -> None:
+        if step < 0 and self.cursor == 0:
+            self.leave()
+        else:
+            super().action_move(step)
+
+    def typed(self, event: events.Key) -> None:
+        if event.character:
+            self.type_into(event.character, event.time)
+
     def row_ground(self, row: int) -> str:
         return super().row_ground(row) if self.pointing else ""
 
@@ -103,13 +146,14 @@ class RankingList(RowList):
         ink, moved = movement(hit)
         linked = hit.product_id == self.linked
         lead = "›" if linked or (self.pointing and row == self.cursor) else " "
-        grade = hit.grade or UNJUDGED
+        grade, mark = hit.grade or UNJUDGED, verdict_mark(hit)
+        grade_ink = "strong" if grade == "E" else "plain" if hit.grade else "faint"
         strong = "strong" if linked else "plain"
         return (
             (strong, lead),
             ("faint", f"{hit.rank:>2} "),
             (ink, f"{moved:<5}"),
-            ("strong" if grade == "E" else "plain" if hit.grade else "faint", f"{grade} "),
+            *(((grade_ink, grade), ("key", mark)) if mark else ((grade_ink, f"{grade} "),)),
             ("faint", f"{score(hit.score):>5} "),
             (strong, fit(printable(hit.title) or f"({printable(hit.product_id)})", width - 17)),
         )
@@ -128,6 +172,15 @@ def _measures(side: SideResult, width: int) -> Sequence[Piece]:
         if len(pieces) == 3 * len(groups) - 1:
             break
     return pieces
+
+
+def verdict_mark(hit: Hit) -> str:
+    """The cell beside the grade: whether a person gave it, and against what; "" for none."""
+    if not hit.verdict:
+        return ""
+    if hit.overrules:
+        return OVERRULES
+    return FLAGGED if hit.verdict == "flagged" else GRADED
 
 
 def movement(hit: Hit) -> tuple[str, str]:

@@ -67,13 +67,6 @@ class RowList(Painted, can_focus=True):
         def control(self) -> RowList:
             return self.rows
 
-    class Typed(Message):
-        """A printable key that nothing here is bound to."""
-
-        def __init__(self, event: events.Key) -> None:
-            super().__init__()
-            self.event = event
-
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self.cursor = 0
@@ -185,7 +178,10 @@ class RowList(Painted, can_focus=True):
         if event.is_printable and event.key not in self.screen.active_bindings:
             event.stop()
             event.prevent_default()
-            self.post_message(self.Typed(event))
+            self.typed(event)
+
+    def typed(self, event: events.Key) -> None:
+        """A printable key that nothing here is bound to."""
 
     def on_click(self, event: events.Click) -> None:
         event.stop()

@@ -1,0 +1,52 @@
+"""What evaluations of the query set have found, and the screen that waits for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from workbench import messages
+from workbench.messages import EvaluationKey
+
+if TYPE_CHECKING:
+    from workbench.screens.queries import QueriesScreen
+
+
+class Evaluations:
+    """Keeps results by what they hold for, and hands them to the Queries screen while it is open.
+
+    Args:
+        screen: the Queries screen if it is open, else None.
+        key: what an evaluation would be of now.
+    """
+
+    def __init__(
+        self, screen: Callable[[], QueriesScreen | None], key: Callable[[], EvaluationKey]
+    ) -> None:
+        self._screen = screen
+        self._key = key
+        self.results: dict[EvaluationKey, Mapping[str, Any]] = {}
+
+    def progressed(self, message: messages.EvaluationProgress) -> None:
+        if queries := self._screen():
+            queries.show_progress(message)
+
+    def ended(self, message: messages.Evaluated) -> None:
+        if message.trouble is None:
+            self.results[message.key] = message.result
+        if queries := self._screen():
+            queries.show_evaluated(message)
+
+    def summarised(self, message: messages.Summarised) -> None:
+        if queries := self._screen():
+            queries.show_summary(message)
+
+    def forget(self) -> None:
+        """What they rest on has changed: the next look asks again."""
+        self.results.clear()
+
+    def renew(self, *, anyway: bool = False) -> None:
+        """Evaluate again on the open screen where other sides answer now, or `anyway`."""
+        queries = self._screen()
+        if queries is not None and (anyway or queries.key != self._key()):
+            queries.evaluate()

@@ -1,0 +1,83 @@
+"""From the key to the mark: what a person says goes to the recorder and comes back as marks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from textual.message import Message
+
+from engine.ranking.comparison import Comparison, Hit, SideResult
+from engine.records.verdicts import Verdict
+from engine.workspace import Workspace
+from workbench.marks import Marks
+from workbench.messages import Recorded, Standing
+from workbench.recording import Recorder
+
+_TITLE = 40
+
+
+class Judging:
+    """The recorder, the marks that no answer holds yet, and how many verdicts stand."""
+
+    def __init__(self, workspace: Workspace, post: Callable[[Message], object]) -> None:
+        self.recorder = Recorder(workspace, post)
+        self.marks = Marks()
+        self.standing = 0
+        self.last = 0
+
+    def give(
+        self,
+        comparison: Comparison,
+        side: SideResult,
+        hit: Hit,
+        grade: str,
+        *,
+        bad: bool = False,
+        note: str = "",
+    ) -> None:
+        """Have a verdict on a hit of `side` written down."""
+        verdict = Verdict(
+            query=comparison.query,
+            product_id=hit.product_id,
+            grade=grade,
+            bad=bad,
+            note=note,
+            side=side.encoder,
+            rank=hit.rank,
+            encoder=side.fingerprint,
+        )
+        self.recorder.keep(verdict)
+
+    def count(self, message: Standing) -> bool:
+        """Take the count; whether anybody has said anything since the last one."""
+        moved = message.last != self.last
+        self.standing, self.last = message.count, message.last
+        return moved
+
+
+def news(message: Recorded, comparison: Comparison | None) -> str:
+    """The notice for what was recorded; "" for a plain verdict: its mark says it."""
+    if message.action == "separate":
+        return f"“{message.separated}” keeps its verdicts to itself now; u takes that back."
+    if message.action == "keep":
+        return "Note kept." if message.verdicts and message.verdicts[0].note else ""
+    if message.separated:
+        again = message.action == "undo"
+        rest = "shares verdicts again" if again else "keeps its verdicts to itself again"
+        return f"“{message.separated}” {rest}."
+    if not message.verdicts:
+        return f"Nothing to {message.action}."
+    done = "Taken back" if message.action == "undo" else "Given again"
+    if len(message.verdicts) > 1:
+        return f"{done}: {len(message.verdicts):,} verdicts."
+    return f"{done}: {_described(message.verdicts[0], comparison)}."
+
+
+def _described(verdict: Verdict, comparison: Comparison | None) -> str:
+    said = "bad" if verdict.bad else verdict.grade
+    here = comparison is not None and comparison.query == verdict.query
+    hits = (*comparison.baseline.hits, *comparison.candidate.hits) if comparison else ()
+    titles = (hit.title for hit in hits if hit.product_id == verdict.product_id)
+    title = next(titles, "") or verdict.product_id
+    title = title if len(title) <= _TITLE else f"{title[:_TITLE]}…"
+    return f"{said} on {title}" if here else f"{said} on {title} for “{verdict.query}”"

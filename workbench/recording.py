@@ -1,0 +1,142 @@
+"""The thread that writes down what a person says of a result.
+
+It owns a connection of its own, so that a verdict waits for no search, no evaluation and no opening
+of the catalog. What it posts is on the disk.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from textual.message import Message
+
+from engine.workspace import Workspace
+from workbench.messages import Recorded, RecordingFailed, Standing
+from workbench.searching import trouble_of
+
+if TYPE_CHECKING:
+    from engine.records import Verdict, Verdicts
+    from engine.records import verdicts as records
+
+# Leaving waits this long for what was said last; another process may hold the file.
+_LEAVING_S = 2.0
+
+Act = Callable[["Verdicts", str], Message | None]
+
+
+class Recorder:
+    """Owns the verdicts. Every method may be called from the event loop; only `stop` waits."""
+
+    def __init__(self, workspace: Workspace, post: Callable[[Message], object]) -> None:
+        self._workspace = workspace
+        self._post = post
+        self._condition = threading.Condition()
+        self._acts: deque[Act] = deque()
+        self._stopping = False
+        self._verdicts: Verdicts | None = None
+        self._judge = ""
+        self._counted = -1
+        # A daemon: a file held by another process must not keep the app from ending.
+        self._thread = threading.Thread(target=self._run, name="record", daemon=True)
+
+    def start(self) -> None:
+        self.look()
+        self._thread.start()
+
+    def keep(self, verdict: Verdict) -> None:
+        """Append a verdict; `Recorded` follows once it is committed, or `RecordingFailed`."""
+        said = replace(verdict, given=time.time())
+
+        def act(verdicts: Verdicts, judge: str) -> Message:
+            number = verdicts.add([said], judge)
+            return Recorded("keep", (replace(said, judge=judge, number=number),))
+
+        self._ask(act)
+
+    def undo(self) -> None:
+        """Take back the judge's newest act."""
+        self._ask(lambda verdicts, judge: _turned("undo", verdicts.undo(judge)))
+
+    def redo(self) -> None:
+        """Give again what was taken back last."""
+        self._ask(lambda verdicts, judge: _turned("redo", verdicts.redo(judge)))
+
+    def separate(self, query: str) -> None:
+        """Let `query` share no verdicts with its other spellings."""
+
+        def act(verdicts: Verdicts, judge: str) -> Message:
+            verdicts.separate(query, judge)
+            return Recorded("separate", separated=query)
+
+        self._ask(act)
+
+    def look(self) -> None:
+        """Count what stands, if anybody has said anything since; `Standing` follows."""
+        self._ask(_nothing)
+
+    def stop(self, wait: float = _LEAVING_S) -> None:
+        """Write what was said and end, waiting at most `wait` seconds."""
+        with self._condition:
+            self._stopping = True
+            self._condition.notify()
+        if self._thread.is_alive():
+            self._thread.join(wait)
+
+    def _ask(self, act: Act) -> None:
+        with self._condition:
+            self._acts.append(act)
+            self._condition.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._condition:
+                while not (self._acts or self._stopping):
+                    self._condition.wait()
+                if not self._acts:
+                    break
+                act = self._acts.popleft()
+            self._do(act)
+        if self._verdicts is not None:
+            self._verdicts.close()
+
+    def _do(self, act: Act) -> None:
+        try:
+            verdicts = self._open()
+            message = act(verdicts, self._judge)
+            if message is not None:
+                self._post(message)
+            if not self._acts:
+                self._count(verdicts)
+        except Exception as error:
+            # A file that will not open is the search thread's to tell, until something was said.
+            if act is not _nothing:
+                self._post(RecordingFailed(trouble_of(error)))
+
+    def _open(self) -> Verdicts:
+        # Tried again at each act: what kept it from opening may be gone.
+        if self._verdicts is None:
+            from engine.records import Verdicts
+            from engine.records.judge import judge_name
+
+            self._judge = judge_name(self._workspace.settings)
+            self._verdicts = Verdicts(self._workspace.records_path)
+        return self._verdicts
+
+    def _count(self, verdicts: Verdicts) -> None:
+        last = verdicts.last_number()
+        if last != self._counted:
+            self._counted = last
+            self._post(Standing(len(verdicts.standing()), last))
+
+
+def _nothing(verdicts: Verdicts, judge: str) -> None:
+    """Say nothing: what follows every act, the count, is all that is wanted."""
+
+
+def _turned(action: str, act: records.Act | None) -> Recorded:
+    return Recorded(action) if act is None else Recorded(action, act.verdicts, act.separated)

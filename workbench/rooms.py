@@ -1,0 +1,110 @@
+"""The screens, how one goes between them, and which of them are open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from textual.app import App
+from textual.screen import Screen
+
+from engine.ranking.comparison import Comparison
+from engine.workspace import Settings
+
+if TYPE_CHECKING:
+    from workbench.screens.compare import CompareScreen
+    from workbench.screens.product import ProductScreen
+    from workbench.screens.queries import QueriesScreen
+    from workbench.screens.train import TrainScreen
+    from workbench.searching import SearchThread, SideLike
+
+ScreenT = TypeVar("ScreenT")
+
+
+class Rooms(App[None]):
+    """An app whose home is Compare; every other screen lies over it, and is imported when opened.
+
+    Help or the palette may lie over a screen that counts as open.
+    """
+
+    compare: CompareScreen
+    searcher: SearchThread
+    settings: Settings
+
+    @property
+    def sides(self) -> Sequence[SideLike]:
+        """Every side that can be chosen."""
+        raise NotImplementedError
+
+    def choose_side(self, place: str, name: str) -> None:
+        raise NotImplementedError
+
+    def queries_screen(self) -> QueriesScreen | None:
+        from workbench.screens.queries import QueriesScreen
+
+        return self._open_screen(QueriesScreen)
+
+    def train_screen(self) -> TrainScreen | None:
+        from workbench.screens.train import TrainScreen
+
+        return self._open_screen(TrainScreen)
+
+    def product_screen(self) -> ProductScreen | None:
+        from workbench.screens.product import ProductScreen
+
+        return self._open_screen(ProductScreen)
+
+    def _open_screen(self, kind: type[ScreenT]) -> ScreenT | None:
+        return next((s for s in self.screen_stack if isinstance(s, kind)), None)
+
+    def action_help(self) -> None:
+        from workbench.screens.help import HelpScreen
+
+        self.push_screen(HelpScreen())
+
+    def action_queries(self) -> None:
+        from workbench.screens.queries import QueriesScreen
+
+        self._go_to(QueriesScreen)
+
+    def action_train(self) -> None:
+        from workbench.screens.train import TrainScreen
+
+        self._go_to(TrainScreen)
+
+    def _go_to(self, kind: type[Screen[None]]) -> None:
+        """Open a screen over Compare; on it, go back."""
+        if self.screen.is_modal:
+            return
+        back = isinstance(self.screen, kind)
+        if self.screen is not self.compare:
+            self.pop_screen()
+        if not back:
+            self.push_screen(kind())
+
+    def action_pick(self, place: str) -> None:
+        from workbench.screens.sides import SidesScreen
+
+        if self.screen.is_modal:
+            return
+        current = self.settings.baseline if place == "baseline" else self.settings.candidate
+
+        def picked(name: str | None) -> None:
+            if name is not None:
+                self.choose_side(place, name)
+
+        # Another process may have indexed one meanwhile.
+        self.searcher.refresh_sides()
+        self.push_screen(SidesScreen(place, self.sides, current), picked)
+
+    def show_product(self, comparison: Comparison, product_id: str) -> None:
+        from workbench.screens.product import ProductScreen
+
+        self.push_screen(ProductScreen(comparison, product_id))
+
+    def open_query(self, query: str | None) -> None:
+        """Go to Compare, with `query` in its line unless it is None."""
+        while self.screen is not self.compare:
+            self.pop_screen()
+        if query is not None:
+            self.compare.put_query(query)

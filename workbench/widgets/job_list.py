@@ -1,0 +1,57 @@
+"""Background jobs, newest first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from workbench.messages import JobView
+from workbench.status import LIVE, job_line, job_name
+from workbench.text import printable
+from workbench.widgets.painted import Piece
+from workbench.widgets.row_list import RowList
+
+RESUMABLE = ("died", "cancelled", "failed")
+
+
+class JobList(RowList):
+    """A line a job under one line that names the list."""
+
+    HEADER = 1
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.jobs: list[JobView] = []
+        self.notice = (("faint", "No job yet."),)
+
+    def show(self, jobs: Sequence[JobView]) -> None:
+        """Show `jobs`, which come oldest first, the cursor on the one it stood on."""
+        kept = self.jobs[self.cursor].id if self.jobs and self.cursor else None
+        self.jobs = list(reversed(jobs))
+        self.place(next((n for n, job in enumerate(self.jobs) if job.id == kept), 0))
+        self.repaint()
+
+    def chosen(self, states: Sequence[str]) -> JobView | None:
+        """A job in one of `states`: under the cursor while the list has focus, else the newest."""
+        jobs = self.jobs[self.cursor : self.cursor + 1] if self.has_focus else self.jobs
+        return next((job for job in jobs if job.state in states), None)
+
+    def row_count(self) -> int:
+        return len(self.jobs)
+
+    def header_pieces(self, line: int, width: int) -> Sequence[Piece]:
+        return (("strong" if self.has_focus else "faint", " jobs"),)
+
+    def row_pieces(self, row: int, width: int) -> Sequence[Piece]:
+        job = self.jobs[row]
+        lead = "›" if row == self.cursor and self.has_focus else " "
+        pieces: list[Piece] = [("plain", lead), ("faint", f"{printable(job.id)} ")]
+        if job.state in LIVE:
+            return (*pieces, ("key", printable(job_line(job))))
+        ink = "error" if job.state in ("failed", "died") else "plain"
+        pieces.append(("plain", printable(f"{job_name(job)}: ")))
+        pieces.append((ink, job.state))
+        if job.state in RESUMABLE:
+            pieces.append(("key", "  r takes it up again"))
+        if job.error:
+            pieces.append(("faint", f"  {printable(job.error)}"))
+        return pieces
