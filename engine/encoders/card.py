@@ -23,7 +23,9 @@ class Card:
         base: name of the encoder it was trained from; base_fingerprint: that one's weights.
         recipe: name, loss and every parameter of the run, the seed included; None where the encoder
             was added as it is.
-        data: what went in, as hashes: "catalog", "judgments" (both sides of the rows), "template".
+        data: what went in, as hashes: "catalog", "judgments" (both sides of the rows), "verdicts",
+            "judged" (all of the train and dev splits), "rows", "dev" (what chose the weights); and
+            "template", as it is.
         trained_queries: normalised text of each query the weights have seen (train split); a query
             is *seen* by the encoder if it is in `seen_queries()`.
         selection_queries: normalised text of the dev queries that chose epoch and interpolation.
@@ -35,6 +37,10 @@ class Card:
         beats_base: whether the saved weights scored above the base on dev; None where dev was too
             small to ask.
         note: one line a person should read.
+        verdict: `RunVerdict.to_json()` of `engine.evaluation.run_verdict`, drawn once the encoder
+            was indexed; empty where none was.
+        asked: what the run was asked to train on, beside the recipe: "source", "include_test",
+            "deselected" ([[query, product], ...]).
     """
 
     name: str
@@ -52,6 +58,8 @@ class Card:
     created: str = ""
     beats_base: bool | None = None
     note: str = ""
+    verdict: Mapping[str, Any] = field(default_factory=dict)
+    asked: Mapping[str, Any] = field(default_factory=dict)
 
     def seen_queries(self) -> tuple[str, ...]:
         """Every query that trained or chose these weights, or a parent's."""

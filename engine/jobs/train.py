@@ -23,8 +23,9 @@ from engine.encoders.registry import BASE, check_name, publish, resolve
 from engine.errors import RankbenchError
 from engine.jobs.context import Context, Stopped
 from engine.jobs.index import index
-from engine.jobs.material import read_basket, read_merged, read_texts, source_of
+from engine.jobs.material import read_basket, read_judged, read_merged, read_texts, source_of
 from engine.jobs.queue import is_busy, wait_for_writer
+from engine.jobs.verdict import draw_verdict, keep_flagged
 from engine.training.outcome import Cancelled
 from engine.training.recipe import Recipe, load_recipe
 from engine.training.train import BaseVectors, TrainResult, train
@@ -53,10 +54,13 @@ def run(context: Context) -> dict[str, Any]:
             f"Cancelled after {saved} was saved, before it was indexed.",
             f"Index it with `rankbench index --encoder {saved}`.",
         ) from None
+    verdict = draw_verdict(context, saved)
     card = resolve(context.ws, saved).card
     assert card is not None  # it was trained
     return {
         "encoder": saved,
+        "call": verdict.call if verdict else None,
+        "why": verdict.why if verdict else None,
         "beats_base": card.beats_base,
         "note": card.note,
         "measure": card.scores.get("measure"),
@@ -78,10 +82,11 @@ def _make(context: Context, name: str) -> str:
     imported = [query for query in merged.queries if query.imported]
     basket, trained = None, set()
     if source_of(recipe, context.params) == "judgments":
-        imported = judged_queries(ws)
+        imported = read_judged(ws)
     else:
         basket = read_basket(ws, context.params, merged, texts)
         basket.check()
+        keep_flagged(context, basket)
         trained = {group.query_id for group in basket.trained}
     finished = context.work / "encoder"
     result = train(
@@ -223,7 +228,7 @@ def check(ws: Workspace, params: Any) -> tuple[Recipe, str]:
             )
     source = source_of(recipe, params)
     if source == "judgments":
-        _check_judgments(judged_queries(ws))
+        _check_judgments(read_judged(ws))
     elif source == "flags" and not read_merged(ws).words:
         raise RankbenchError(
             "There are no verdicts to train on.",
@@ -254,15 +259,6 @@ def next_name(ws: Workspace, recipe: str) -> str:
     present = [path.name for path in ws.encoders_dir.iterdir()] if ws.encoders_dir.is_dir() else []
     numbers = [int(found[1]) for name in present if (found := pattern.fullmatch(name))]
     return f"{recipe}-{max(numbers, default=0) + 1:02d}"
-
-
-def judged_queries(ws: Workspace) -> list[JudgedQuery]:
-    """The workspace's judged queries; those without a split are given one first."""
-    from engine.records import Records
-
-    with Records(ws.records_path) as records:
-        records.assign_missing_splits()
-        return records.judged_queries()
 
 
 def base_vectors(context: Context, name: str) -> BaseVectors:

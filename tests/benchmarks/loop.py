@@ -64,7 +64,7 @@ def flag(ws: Workspace, scenario: list[dict[str, Any]]) -> None:
         for product in item["flags"]:
             if product not in words:
                 place = ["--side", "base", "--rank", ranks[product]] if product in ranks else []
-                rankbench(ws, "flag", item["query"], product, "bad", *place)
+                rankbench(ws, "flag", item["query"], product, "x", *place)
     comparer.close()
 
 

@@ -17,7 +17,10 @@ from workbench.commands.output import cut, emit_json, number, safe, say, table
 if TYPE_CHECKING:
     from engine.training.basket import Basket
 
-KEYS = ("encoder", "beats_base", "note", "measure", "base_score", "tuned_score", "rows", "seconds")
+KEYS = (
+    "encoder", "beats_base", "note", "measure", "base_score", "tuned_score", "rows", "seconds",
+    "call", "why",
+)  # fmt: skip
 
 
 @click.command("train")
@@ -29,9 +32,14 @@ KEYS = ("encoder", "beats_base", "note", "measure", "base_score", "tuned_score",
 )
 @click.option("--name", metavar="N", help="The new encoder's name; default: recipe and a number.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A recipe's setting.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Random seed.")
+@click.option("--seed", type=click.IntRange(0), help="Random seed; default: the recipe's.")
 @click.option("--include-test", is_flag=True, help="Train on flags of dev and test queries too.")
-@click.option("--dry-run", is_flag=True, help="Show what the flags would become; start nothing.")
+@click.option(
+    "--from-card",
+    metavar="ENCODER",
+    help="Do again what made an encoder: its name, its directory or its card.json.",
+)
+@click.option("--dry-run", is_flag=True, help="Show what it would train on; start nothing.")
 @click.option("--detach", is_flag=True, help="Start it and return at once.")
 @json_option
 @with_workspace
@@ -41,8 +49,9 @@ def command(
     source: str | None,
     name: str | None,
     settings: tuple[str, ...],
-    seed: int,
+    seed: int | None,
     include_test: bool,
+    from_card: str | None,
     dry_run: bool,
     detach: bool,
     as_json: bool,
@@ -50,39 +59,72 @@ def command(
     """Fine-tune an encoder from judgments or flags, in a process of its own.
 
     Ctrl-C stops watching, not training.
+
+    --from-card takes recipe, settings, seed, base and source from a card. On the same data the
+    same machine makes the same encoder; on other data this is how to train again, and what
+    differs is said.
     """
-
     from engine import supervise
-    from engine.jobs.material import read_basket, source_of
+    from engine.jobs.material import read_basket
     from engine.jobs.train import check
-    from engine.training.recipe import load_recipe
 
-    if recipe is None and source != "flags":
-        raise UsageError("Which recipe?", "Give --recipe R; `rankbench recipes` lists them.")
-    recipe = recipe or "flags"
-    params = {"recipe": recipe, "name": name or "", "set": list(settings), "seed": seed}
-    params |= {"source": source or "", "include_test": include_test}
-    chosen = load_recipe(recipe).with_set(list(settings))
+    params: dict[str, Any]
+    again: dict[str, Any] = {}
+    if from_card is None:
+        params = {"recipe": recipe_for(recipe, source), "set": list(settings), "seed": seed}
+        params |= {"source": source or "", "include_test": include_test}
+    else:
+        if recipe or source or settings or seed is not None or include_test:
+            raise UsageError(
+                "With --from-card, the card says recipe, source, settings and seed.",
+                "Leave them out, or give them without --from-card.",
+            )
+        params, again["differences"] = read_card_params(workspace, from_card)
+    params["name"] = name or ""
+    # A wrong name or setting is told here, not by a job that failed.
+    if not dry_run:
+        check(workspace, params)
+    basket = read_basket(workspace, params)
     if dry_run:
-        show_basket(read_basket(workspace, params), as_json)
+        show_basket(basket, as_json)
         return
-    # A wrong name, setting or basket is told here, not by a job that failed.
-    check(workspace, params)
-    if source_of(chosen, params) != "judgments":
-        read_basket(workspace, params).check()
+    basket.check()
     job = supervise.start(workspace, "train", params)
     if detach:
         hint(f"Job {job.id} trains in the background; `rankbench jobs {job.id}` shows how it goes.")
         if as_json:
-            emit_json(job.to_json())
+            emit_json({**job.to_json(), **again})
         else:
             click.echo(job.id)
         return
     end = follow(job)
+    if from_card is not None:
+        from engine.jobs.from_card import compare_with
+
+        again["outcome"] = compare_with(workspace, end["encoder"], from_card)
     if as_json:
-        emit_json({"job": job.id, **{key: end.get(key) for key in KEYS}})
+        emit_json({"job": job.id, **{key: end.get(key) for key in KEYS}, **again})
     else:
-        show(end)
+        show({**end, **again})
+
+
+def recipe_for(recipe: str | None, source: str | None) -> str:
+    """The recipe's name, which only flags alone do not need said."""
+    if recipe is None and source != "flags":
+        raise UsageError("Which recipe?", "Give --recipe R; `rankbench recipes` lists them.")
+    return recipe or "flags"
+
+
+def read_card_params(workspace: Workspace, card: str) -> tuple[dict[str, Any], list[str]]:
+    """The params of the card's run, and what differs since; the latter is also told."""
+    from engine.jobs.from_card import params_from_card
+
+    params, differences = params_from_card(workspace, card)
+    for difference in differences:
+        say(safe(f"not as it was: {difference}"))
+    if not differences:
+        say(safe(f"The same data, settings, seed and base as {card} was made from."))
+    return params, list(differences)
 
 
 def show_basket(basket: Basket, as_json: bool) -> None:
@@ -90,7 +132,7 @@ def show_basket(basket: Basket, as_json: bool) -> None:
     if as_json:
         emit_json(asdict(basket))
         return
-    for group in basket.groups:
+    for group in basket.groups if basket.source != "judgments" else ():
         click.echo(safe(f"{group.query}  ({group.split or 'not judged before'})"))
         table(
             ["  product", "grade", "text", "becomes"],
@@ -125,6 +167,12 @@ def show(end: dict[str, Any]) -> None:
     if end.get("tuned_score") is not None:
         scores = f"{number(end['base_score'])} -> {number(end['tuned_score'])}"
         click.echo(f"dev      {scores}  {end['measure']}")
+    if end.get("outcome"):
+        click.echo(f"again    {safe(end['outcome'])}")
     if end.get("note"):
         click.echo(f"note     {safe(str(end['note']))}")
-    hint(f"Next: `rankbench eval --candidate {end['encoder']}`")
+    if end.get("call"):
+        click.echo(f"verdict  {end['call']}: {end['why']}")
+        hint(f"The whole page: `rankbench runs {end['encoder']}`")
+    else:
+        hint(f"Next: `rankbench eval --candidate {end['encoder']}`")

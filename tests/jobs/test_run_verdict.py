@@ -1,0 +1,107 @@
+"""The page after a run: drawn by the job, kept in the card, told by `runs`."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from engine import supervise
+from engine.encoders.card import read_card
+from engine.evaluation.run_verdict import DO_NOT, NOT_SHOWN, SAFE
+from engine.ranking.comparer import Comparer
+from engine.records import Records, Verdict, Verdicts
+from engine.workspace import Workspace
+from workbench.cli import cli
+from workbench.commands.hints import Place
+
+QUICK = ["max_steps=6", "lr=1e-3", "dev_products=80", "replay=40", "push=20"]
+
+
+@pytest.fixture
+def flagged(tiny_workspace: Workspace) -> tuple[Workspace, str, str]:
+    """The workspace, a train query, and a product in the base's top 10 that a person flagged.
+
+    The imported judgments call it Exact, and another one too.
+    """
+    list(supervise.follow(supervise.start(tiny_workspace, "index", {"encoder": "base"}, threads=1)))
+    comparer = Comparer(tiny_workspace)
+    query, bad = next(
+        (query.query, product)
+        for query in comparer.imported_queries()
+        if query.split == "train" and len(query.positives()) > 1
+        for product in comparer.side("base").rank(query.query).product_ids[:10]
+        if query.grades.get(product) == "E"
+    )
+    comparer.close()
+    with Verdicts(tiny_workspace.records_path) as verdicts:
+        verdicts.add([Verdict(query, bad, "I", bad=True, side="base", rank=1)], "ann")
+    return tiny_workspace, query, bad
+
+
+def finished(ws: Workspace, **params: object) -> dict[str, object]:
+    job = supervise.start(ws, "train", {"set": QUICK, **params}, threads=1)
+    last = list(supervise.follow(job))[-1]
+    assert last["event"] == "done", (job.path / "log").read_text()
+    return last
+
+
+def runs(ws: Workspace, *arguments: str) -> str:
+    result = CliRunner().invoke(cli, ["-w", str(ws.root), "runs", *arguments], obj=Place())
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_a_run_from_flags_is_judged_before_and_after_them(
+    flagged: tuple[Workspace, str, str],
+) -> None:
+    ws, query, bad = flagged
+    last = finished(ws, recipe="flags")
+    card = read_card(ws.encoders_dir / "flags-01")
+    assert card is not None
+    verdict = card.verdict
+    assert verdict["call"] == last["call"] and verdict["call"] in (SAFE, NOT_SHOWN, DO_NOT)
+    (one,) = verdict["flagged"]
+    assert one["query"] == query
+    assert [row["product_id"] for row in one["moved"] if row["wanted"] == "fall"] == [bad]
+    assert bad not in [row["product_id"] for row in one["moved"] if row["wanted"] == "rise"]
+    # The flag is against an Exact result: the same ranking scores otherwise with it.
+    assert one["imported"][0] != one["merged"][0]
+    assert verdict["seconds"] == card.seconds > 0
+    # Of 12 test queries and none that the replay holds; the training took the others.
+    assert verdict["unseen"]["n"] == len(unseen_queries(ws, card.seen_queries()))
+
+    page = runs(ws, "flags-01")
+    assert verdict["call"] in page and verdict["why"] in page
+    assert f"n {verdict['unseen']['n']}" in page and bad in page
+    assert "by the judgments before the flags" in page and "by the judgments with the flags" in page
+    assert json.loads(runs(ws, "flags-01", "--json")) == json.loads(json.dumps(verdict))
+    assert "flags-01" in runs(ws) and verdict["call"] in runs(ws)
+
+
+def test_a_run_from_judgments_is_judged_too(tiny_workspace: Workspace) -> None:
+    finished(tiny_workspace, recipe="infonce", set=QUICK[:3])
+    card = read_card(tiny_workspace.encoders_dir / "infonce-01")
+    assert card is not None and card.verdict["flagged"] == [] and card.verdict["unseen"]["n"] > 0
+    page = runs(tiny_workspace, "infonce-01")
+    assert card.verdict["call"] in page and "flagged" not in page
+
+
+def test_an_encoder_without_a_run_has_no_page(tiny_workspace: Workspace) -> None:
+    assert "No run has made an encoder yet" in (
+        CliRunner().invoke(cli, ["-w", str(tiny_workspace.root), "runs"], obj=Place()).output
+    )
+    failed = CliRunner().invoke(cli, ["-w", str(tiny_workspace.root), "runs", "base"], obj=Place())
+    assert "has no verdict" in str(failed.exception)
+
+
+def unseen_queries(ws: Workspace, seen: tuple[str, ...]) -> list[str]:
+    from engine.catalog.normalise import normalise_query
+
+    with Records(ws.records_path) as records:
+        return [
+            query.query
+            for query in records.judged_queries()
+            if normalise_query(query.query) not in seen
+        ]
