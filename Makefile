@@ -6,11 +6,12 @@ STAMP := $(VENV)/.installed
 # Another interpreter: make install PYTHON=/path/to/python3.12
 PYTHON ?=
 
-.PHONY: help install demo test lint snapshots picture bench crossval clean
+.PHONY: help install demo test faults lint snapshots picture bench crossval clean
 
 help:
 	@echo "make demo       open the app on the demo shop"
 	@echo "make test       run the tests"
+	@echo "make faults     kill jobs, the app and flag at many moments (RANKBENCH_FAULTS of each, 20)"
 	@echo "make install    set up .venv and nothing else"
 	@echo "make lint       style, formatting, and who may import whom"
 	@echo "make snapshots  redraw the kept screens (look at the difference before committing)"
@@ -44,6 +45,10 @@ demo: install
 
 test: install
 	$(PY) -m pytest
+
+# Slow: about a quarter of an hour. RANKBENCH_FAULTS_SEED=1 chooses other moments.
+faults: install
+	RANKBENCH_FAULTS=$${RANKBENCH_FAULTS:-20} $(PY) -m pytest tests/faults
 
 lint: install
 	$(VENV)/bin/ruff check .

@@ -35,11 +35,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "crossval": ("crossval", "Out-of-fold scores of a training recipe."),
     "train": ("train", "Fine-tune an encoder from flags or judgments."),
     "jobs": ("jobs", "Show background work; cancel it or read its log."),
-    "runs": ("runs", "List what training made, with the verdict on each run."),
-    "encoders": ("encoders", "List, add and remove encoders."),
+    "encoders": ("encoders", "List, add, remove encoders; with NAME the verdict on its run."),
     "recipes": ("recipes", "List the training recipes, or explain one."),
     "import": ("import_", "Read judgments or verdicts into the workspace."),
-    "export": ("export", "Write verdicts or judgments to a file."),
+    "export": ("export", "Write verdicts, judgments, an encoder or its vectors to a file."),
 }
 
 

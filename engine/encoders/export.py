@@ -4,32 +4,102 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from engine.encoders.registry import resolve
-from engine.errors import RankbenchError
+from engine.errors import RankbenchError, UsageError
 from engine.workspace import Workspace, unwritable
 
+Progress = Callable[[int, int], None]
+_BLOCK = 8 * 1024 * 1024
 
-def export_encoder(ws: Workspace, name: str, target: Path) -> Path:
+
+def export_encoder(
+    ws: Workspace,
+    name: str,
+    target: Path,
+    progress: Progress | None = None,
+    *,
+    replace: bool = False,
+) -> Path:
     """Copy the encoder `name` to `target`, which appears complete or not at all.
 
     The card goes with it: what it was trained on, and how it did.
 
+    Args:
+        progress: called with (bytes copied, bytes in all).
+        replace: put it in the place of another exported encoder, or of an empty directory. Nothing
+            else is ever removed.
+
     Raises:
+        UsageError: `target` lies where the workspace keeps its own encoders.
         RankbenchError: there is no such encoder, `target` exists, or the disk refuses.
     """
     info = resolve(ws, name)
-    target = Path(target).expanduser().absolute()
-    if target.exists():
-        raise RankbenchError(f"{target} exists already.", "Name another directory.")
+    target = Path(target).expanduser().resolve()
+    own = ws.encoders_dir.resolve()
+    if target == info.path.resolve() or target == own or own in target.parents:
+        raise UsageError(f"{target} is the workspace's own.", "Name a directory outside of it.")
+    _check_free(target, replace)
     work = target.with_name(f".{target.name}.partial")
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(work, ignore_errors=True)
-        shutil.copytree(info.path, work, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
-        os.replace(work, target)
+        _copy(info.path, work, progress or (lambda done, total: None))
+        _put(work, target)
     except OSError as error:
         raise unwritable(target.parent, error) from None
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return target
+
+
+def _check_free(target: Path, replace: bool) -> None:
+    if not target.exists():
+        return
+    if not replace:
+        raise RankbenchError(
+            f"{target} exists already.", "Name another directory, or add `--force` to replace it."
+        )
+    if not target.is_dir():
+        raise RankbenchError(f"{target} is a file.", "Name a directory.")
+    if any(target.iterdir()) and not (target / "modules.json").is_file():
+        raise RankbenchError(
+            f"{target} holds something else than an encoder, and is left as it is.",
+            "Name another directory.",
+        )
+
+
+def _copy(source: Path, work: Path, progress: Progress) -> None:
+    files = [
+        path
+        for path in sorted(source.rglob("*"))
+        if path.is_file() and path.suffix != ".py" and "__pycache__" not in path.parts
+    ]
+    total = sum(path.stat().st_size for path in files)
+    done = 0
+    for path in files:
+        copy = work / path.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("rb") as read, copy.open("wb") as written:
+            while block := read.read(_BLOCK):
+                written.write(block)
+                done += len(block)
+                progress(done, total)
+
+
+def _put(work: Path, target: Path) -> None:
+    """Rename `work` to `target`; what stood there is out of the way first, and back on a fault."""
+    before = target.with_name(f".{target.name}.before")
+    shutil.rmtree(before, ignore_errors=True)
+    if not target.exists():
+        os.replace(work, target)
+        return
+    os.replace(target, before)
+    try:
+        os.replace(work, target)
+    except OSError:
+        os.replace(before, target)
+        raise
+    shutil.rmtree(before, ignore_errors=True)

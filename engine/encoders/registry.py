@@ -12,6 +12,7 @@ from engine.encoders.card import Card, read_card, write_card
 from engine.encoders.fingerprint import fingerprint
 from engine.encoders.packaged import NAME as PACKAGED_NAME
 from engine.encoders.packaged import check_packaged, packaged_model_dir
+from engine.encoders.save import save_model
 from engine.errors import RankbenchError, UsageError
 from engine.workspace import Workspace, unwritable
 
@@ -155,7 +156,7 @@ def _copy_in(ws: Workspace, source: str, name: str) -> EncoderInfo:
     work = ws.encoders_dir / f".{name}.partial"
     try:
         shutil.rmtree(work, ignore_errors=True)
-        model.save_pretrained(str(work), create_model_card=False)
+        save_model(model, work)
         card = Card(name=name, base=source, base_fingerprint=fingerprint(work))
         write_card(work, replace(told, name=name, parents=()) if told else card)
         publish(ws, work, name)

@@ -88,9 +88,12 @@ def _run(directory: Path, events: Events) -> tuple[str, dict[str, Any]]:
 
 
 def _clear_after_the_dead(context: Context) -> None:
-    """Remove the half-made things of jobs that were killed; checkpoints stay, for a resume."""
+    """Remove the half-made things of jobs that were killed; checkpoints stay, for a resume.
+
+    Its own too: what an earlier start of this job left there is in the way of this one.
+    """
     for job in supervise.find(context.ws):
-        if job.over and job.id != context.id:
+        if job.over or job.id == context.id:
             shutil.rmtree(job.path / "work", ignore_errors=True)
 
 

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from engine.catalog.normalise import clean_query, normalise_query
+from engine.catalog.queries import JudgedQuery
 from engine.errors import RankbenchError, UsageError
 from engine.records import Merged, Records, Verdicts, merge
 from engine.training.basket import BASE, SOURCES, TOP, Basket, Top, basket
+from engine.training.examples import Examples, build_examples
+from engine.training.flags import replay_count
 from engine.training.recipe import Recipe, load_recipe
 from engine.workspace import Workspace
+
+_AHEAD = 512
 
 
 def source_of(recipe: Recipe, params: Mapping[str, Any]) -> str:
@@ -22,6 +28,12 @@ def source_of(recipe: Recipe, params: Mapping[str, Any]) -> str:
     if source not in SOURCES:
         raise UsageError(f"There is no source {source!r}.", f"Choose one of {', '.join(SOURCES)}.")
     return source
+
+
+def seed_of(recipe: Recipe, params: Mapping[str, Any]) -> int:
+    """The run's seed: the params' own, else the recipe's."""
+    given = params.get("seed")
+    return int(recipe["seed"] if given is None else given)
 
 
 def read_merged(ws: Workspace) -> Merged:
@@ -47,8 +59,11 @@ def read_basket(
     params: Mapping[str, Any],
     merged: Merged | None = None,
     texts: Mapping[str, str] | None = None,
+    top: Top | None = None,
 ) -> Basket:
     """The basket of a run with these params (see `engine.jobs.train`). Blocking.
+
+    Of a run on judgments alone it says how many rows they give, or why none.
 
     Raises:
         UsageError: an unknown recipe or source, or a wrong `set`.
@@ -56,30 +71,102 @@ def read_basket(
     """
     recipe = load_recipe(str(params.get("recipe") or "flags")).with_set(params.get("set") or [])
     source = source_of(recipe, params)
+    if source == "judgments":
+        return _judged_basket(ws, recipe, texts or read_texts(ws)[0], seed_of(recipe, params))
+    merged = merged or read_merged(ws)
     return basket(
-        merged or read_merged(ws),
+        merged,
         texts or read_texts(ws)[0],
-        sides_top(ws, str(params.get("base") or BASE)),
+        top or sides_top(ws, str(params.get("base") or BASE), _without_exact(merged)),
         recipe,
         source=source,
         include_test=bool(params.get("include_test")),
         deselected=[(str(q), str(p)) for q, p in params.get("deselected") or ()],
-        seed=int(params.get("seed") or 0),
+        seed=seed_of(recipe, params),
     )
 
 
-def sides_top(ws: Workspace, base: str) -> Top:
-    """The top of any side by its name; a side that cannot answer has none. Loads on demand."""
+def check_basket(ws: Workspace, params: Mapping[str, Any]) -> None:
+    """Refuse what no run can start on; an encoder is asked only where all depends on its word.
+
+    Raises:
+        RankbenchError: the basket refuses, or as `read_basket`.
+    """
+    merged, (texts, _) = read_merged(ws), read_texts(ws)
+    if read_basket(ws, params, merged, texts, lambda side, query: ()).refusal:
+        read_basket(ws, params, merged, texts).check()
+
+
+def read_judged(ws: Workspace) -> list[JudgedQuery]:
+    """The imported judgments alone; queries without a split are given one first."""
+    with Records(ws.records_path) as records:
+        records.assign_missing_splits()
+        return records.judged_queries()
+
+
+def judged_rows(
+    queries: Sequence[JudgedQuery], texts: Mapping[str, str], recipe: Recipe, seed: int
+) -> Examples:
+    """The rows of a run on judgments alone, replay apart.
+
+    Raises:
+        RankbenchError: they give none.
+    """
+    return build_examples(
+        [query for query in queries if query.split == "train"],
+        texts,
+        max_per_query=recipe["max_per_query"],
+        negatives=1 if recipe.loss == "flags" else recipe["negatives"],
+        seed=seed,
+    )
+
+
+def _judged_basket(ws: Workspace, recipe: Recipe, texts: Mapping[str, str], seed: int) -> Basket:
+    queries = read_judged(ws)
+    try:
+        examples = judged_rows(queries, texts, recipe, seed)
+    except RankbenchError as error:
+        return Basket(source="judgments", refusal=error.what, todo=error.todo)
+    rows = len(examples.rows)
+    taken = {normalise_query(row.query) for row in examples.rows}
+    replay = replay_count(queries, texts, recipe, rows, seed, taken)
+    return Basket(source="judgments", judged=rows, replay=replay, notes=examples.notes)
+
+
+def _without_exact(merged: Merged) -> list[str]:
+    """The queries that people spoke of and that have no Exact result."""
+    spoken = [query for query in merged.queries if query.query_id in merged.words]
+    return [clean_query(query.query) for query in spoken if not query.positives()]
+
+
+def sides_top(ws: Workspace, base: str, likely: Sequence[str] = ()) -> Top:
+    """The top of any side by its name; a side that cannot answer has none. Loads on demand.
+
+    The base must answer: `top` raises RankbenchError where it is not indexed.
+
+    Args:
+        likely: cleaned queries in the order in which they may be asked for; an encoder takes many
+            at a time.
+    """
     from engine.ranking.comparer import Comparer
 
     comparer: list[Comparer] = []
+    place = {query: at for at, query in enumerate(likely)}
+    ready: dict[str, int] = {}
 
     def top(side: str, query: str) -> Sequence[str]:
         if not comparer:
             comparer.append(Comparer(ws))
         try:
-            ranking = comparer[0].side(base if side == BASE else side).rank(query, TOP)
+            asked = comparer[0].side(base if side == BASE else side)
+            at = place.get(query, -1)
+            if at >= ready.get(side, 0):
+                asked.prepare(likely[at : at + _AHEAD])
+                ready[side] = at + _AHEAD
+            ranking = asked.rank(query, TOP)
         except RankbenchError:
+            if side == BASE:
+                raise
             return ()
         return [str(product) for product in ranking.product_ids]
 

@@ -13,6 +13,7 @@ import json
 import os
 import re
 import shutil
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,13 +27,13 @@ from engine.jobs.index import index
 from engine.jobs.material import read_basket, read_judged, read_merged, read_texts, source_of
 from engine.jobs.queue import is_busy, wait_for_writer
 from engine.jobs.verdict import draw_verdict, keep_flagged
+from engine.supervise.job import KEPT, MADE
 from engine.training.outcome import Cancelled
 from engine.training.recipe import Recipe, load_recipe
 from engine.training.train import BaseVectors, TrainResult, train
 from engine.workspace import Workspace
 
-KEPT = "encoder"  # in the job's directory: finished, not yet in its place
-MADE = "made.json"  # the name that the finished encoder gets, and when it was made
+CUT_SHORT = "cancelled.json"  # in the job's directory: what its cancels kept, names and times
 
 
 def run(context: Context) -> dict[str, Any]:
@@ -42,7 +43,7 @@ def run(context: Context) -> dict[str, Any]:
         RankbenchError: bad parameters, nothing to train on, or what `train` raises.
         Cancelled: the person asked for it; the message says what was kept.
     """
-    name = context.text("name")
+    name = _own_name(context)
     saved = _made_before(context, name) or _make(context, name)
     # From here on the encoder exists, whole; a cancel only leaves it without its build.
     context.events.emit("log", message=f"saved as {saved}", encoder=saved)
@@ -74,7 +75,7 @@ def run(context: Context) -> dict[str, Any]:
 def _make(context: Context, name: str) -> str:
     """Train and put the encoder in its place; returns its name."""
     ws = context.ws
-    recipe, _ = check(ws, context.params)
+    recipe, _ = check(ws, {**context.params, "name": name})
     base = resolve(ws, context.text("base", BASE))
     texts, catalog = read_texts(ws)
     vectors = base_vectors(context, base.name)
@@ -126,6 +127,25 @@ def _made_before(context: Context, name: str) -> str | None:
     return card.name if card is not None and card.created == made["created"] else None
 
 
+def _own_name(context: Context) -> str:
+    """The name that was asked for, or the next beside it where a cancel of this job took it."""
+    name = context.text("name")
+    card = read_card(context.ws.encoders_dir / name) if name else None
+    if card is None or [name, card.created] not in _cut_short(context):
+        return name
+    other = next_name(context.ws, name)
+    message = f"{name} is what the cancelled run had by then; this one becomes {other}."
+    context.events.emit("log", message=message)
+    return other
+
+
+def _cut_short(context: Context) -> list[list[str]]:
+    try:
+        return list(json.loads((context.directory / CUT_SHORT).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return []
+
+
 class Kept(Cancelled):
     """Cancelled, and an encoder was kept."""
 
@@ -146,6 +166,10 @@ def _keep_cancelled(context: Context, finished: Path, result: TrainResult, *, fi
         name = next_name(ws, str((result.card.recipe or {})["name"]))
     if name != result.card.name:
         write_card(finished, replace(result.card, name=name))
+    # A resume goes on towards another encoder: it must not stumble over this one's name.
+    kept = [*_cut_short(context), [name, result.card.created]]
+    with suppress(OSError):
+        (context.directory / CUT_SHORT).write_text(json.dumps(kept), encoding="utf-8")
     try:
         publish(ws, finished, name, timeout=2)
     except RankbenchError as error:

@@ -161,8 +161,9 @@ def _claim(job: Job) -> None:
     try:
         os.close(os.open(claim, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
     except FileExistsError:
-        # Who made it and went no further was killed in between.
-        if time.time() - claim.stat().st_mtime < STARTING_S:
+        # Who made it and went no further was killed in between. One from the future was made
+        # before the clock was set back.
+        if 0 <= time.time() - claim.stat().st_mtime < STARTING_S:
             raise RankbenchError(
                 f"Job {job.id} is being resumed already.", f"See `rankbench jobs {job.id}`."
             ) from None

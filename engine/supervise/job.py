@@ -12,9 +12,14 @@ from typing import Any
 
 from engine.errors import RankbenchError
 from engine.supervise.process import life
+from engine.supervise.whole import listing
 from engine.workspace import Workspace
 
 ENDED = ("done", "failed", "cancelled")
+# In the directory of a job whose training is over: the encoder that is not in its place yet, and
+# the note of what it is called there.
+KEPT = "encoder"
+MADE = "made.json"
 _TAIL_BYTES = 64 * 1024
 
 
@@ -27,9 +32,10 @@ class Job:
         step, steps: of the training; 0 where unknown. eta_s: seconds left, None where unknown.
         encoder: the encoder it made, or makes if it was given a name.
         created, started, ended: unix seconds; None where it has not happened.
-        error: what a failed job said, one line.
+        error: what a failed job said, one line. said: the last word of any that ended.
         phase: "loading", "training", "dev", "saving", "indexing" or "".
         loss: of the last training step that told one; None where it does not run.
+        score: of the last look at the held-out queries; None where it does not run.
         offset: where in `events.jsonl`, in bytes, its newest start begins: a job that was resumed
             is told from there.
     """
@@ -49,6 +55,8 @@ class Job:
     error: str | None = None
     phase: str = ""
     loss: float | None = None
+    score: float | None = None
+    said: str = ""
     pid: int | None = None
     offset: int = 0
 
@@ -69,10 +77,23 @@ class Job:
 
     @property
     def checkpoint(self) -> int | None:
-        """The step of its newest checkpoint, None without one (it then starts from the first)."""
-        found = (self.path / "checkpoints").glob("checkpoint-*/whole.json")
-        steps = [path.parent.name.rpartition("-")[2] for path in found]
+        """The step of its newest whole checkpoint, None without one (it starts from the first)."""
+        found = (self.path / "checkpoints").glob("checkpoint-*")
+        steps = [path.name.rpartition("-")[2] for path in found if listing(path)]
         return max((int(step) for step in steps if step.isdigit()), default=None)
+
+    @property
+    def trained(self) -> bool:
+        """Whether its training had come to its end: what is missing is the encoder's index."""
+        if not self.resumable:
+            return False
+        if (self.path / KEPT / "card.json").is_file():
+            return True
+        try:
+            name = str(json.loads((self.path / MADE).read_text(encoding="utf-8"))["name"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+        return (self.path.parents[1] / "encoders" / name / "card.json").is_file()
 
 
 def find(ws: Workspace) -> list[Job]:
@@ -114,7 +135,8 @@ def read_job(path: Path) -> Job:
     events = _events_seen(path / "events.jsonl", offset)
     last = next((e for e in reversed(events) if e.get("event") in ENDED), None)
     begun = next((e for e in events if e.get("event") == "started"), None)
-    progress = next((e for e in reversed(events) if e.get("event") == "progress"), {})
+    reports = [e for e in reversed(events) if e.get("event") == "progress"]
+    progress = reports[0] if reports else {}
     if last is not None:
         state = str(last["event"])
     elif not alive:
@@ -143,10 +165,17 @@ def read_job(path: Path) -> Job:
         ended=ended,
         error=error,
         phase=str(progress.get("phase", "")) if state == "running" else "",
-        loss=progress.get("loss") if state == "running" else None,
+        loss=_newest(reports, "loss") if state == "running" else None,
+        score=_newest(reports, "score") if state == "running" else None,
+        said=str((last or {}).get("message") or ""),
         pid=pid if alive else None,
         offset=offset,
     )
+
+
+def _newest(reports: list[dict[str, Any]], key: str) -> float | None:
+    """A step tells no score and a score no loss: the newest report that tells it, newest first."""
+    return next((report[key] for report in reports if report.get(key) is not None), None)
 
 
 def follow(

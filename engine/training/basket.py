@@ -87,6 +87,7 @@ class Basket:
 
     Attributes:
         groups: most recently spoken of first.
+        source, include_test, deselected: what was asked for.
         pairs: of all groups; negatives, positives: distinct results of the pairs.
         replay: replay rows the recipe adds; 0 for a recipe without.
         judged: rows from judgments, where the source is "both".
@@ -96,6 +97,9 @@ class Basket:
     """
 
     groups: tuple[Group, ...] = ()
+    source: str = "flags"
+    include_test: bool = False
+    deselected: tuple[tuple[str, str], ...] = ()
     pairs: int = 0
     negatives: int = 0
     positives: int = 0
@@ -161,14 +165,19 @@ def basket(
     pairs = [(group.query_id, *pair) for group in groups for pair in group.pairs]
     made = Basket(
         groups=groups,
+        source=source,
+        include_test=include_test,
+        deselected=tuple(sorted(deselected)),
         pairs=len(pairs),
         negatives=len({(query, negative) for query, _, negative in pairs if negative}),
         positives=len({(query, positive) for query, positive, _ in pairs}),
         verdicts_hash=_hash(groups),
     )
-    judged, notes = _judged_rows(merged, texts, recipe, seed) if source == "both" else (0, ())
+    more, notes = _judged_rows(merged, texts, recipe, seed) if source == "both" else ((), ())
+    judged = len(more)
     rows = judged + made.pairs
-    replay = replay_count(merged, texts, recipe, rows, made.trained) if rows else 0
+    taken = {normalise_query(query) for query in (*(g.query for g in made.trained), *more)}
+    replay = replay_count(merged.queries, texts, recipe, rows, seed, taken) if rows else 0
     made = replace(made, judged=judged, replay=replay)
     notes = (*remarks(made, dropped, recipe, include_test), *notes)
     refusal, todo = ("", "") if rows else refuse(groups)
@@ -343,15 +352,15 @@ def _limit(groups: tuple[Group, ...], limit: int, seed: int) -> tuple[tuple[Grou
 
 def _judged_rows(
     merged: Merged, texts: Mapping[str, str], recipe: Recipe, seed: int
-) -> tuple[int, tuple[str, ...]]:
-    """How many rows the judgments of the train split give besides."""
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The query of each row that the judgments of the train split give besides, and notes."""
     from engine.training.flags import judged_examples
 
     try:
         examples = judged_examples(merged.queries, texts, recipe, seed)
     except RankbenchError as error:
-        return 0, (f"no rows from judgments: {error.what}",)
-    return len(examples.rows), ()
+        return (), (f"no rows from judgments: {error.what}",)
+    return tuple(row.query for row in examples.rows), ()
 
 
 def _hash(groups: Sequence[Group]) -> str:

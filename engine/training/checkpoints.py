@@ -14,7 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-LIST = "whole.json"
+from engine.supervise.whole import LIST, listing
+
 KEPT = 2
 _PARTIAL = ".partial"
 
@@ -37,9 +38,9 @@ def save(place: Path, step: int, key: str, write: Callable[[Path], None]) -> Pat
         for file in sorted(path for path in partial.rglob("*") if path.is_file()):
             _flush(file)
             sizes[file.relative_to(partial).as_posix()] = file.stat().st_size
-        listing = partial / LIST
-        listing.write_text(json.dumps({"key": key, "step": step, "files": sizes}))
-        _flush(listing)
+        names = partial / LIST
+        names.write_text(json.dumps({"key": key, "step": step, "files": sizes}))
+        _flush(names)
         shutil.rmtree(target, ignore_errors=True)
         os.replace(partial, target)
         _flush(place)
@@ -51,12 +52,12 @@ def save(place: Path, step: int, key: str, write: Callable[[Path], None]) -> Pat
 
 def newest(place: Path, key: str) -> Path | None:
     """The newest whole checkpoint of the run `key`, or None."""
-    return next((path for path in _ordered(place) if _listing(path).get("key") == key), None)
+    return next((path for path in _ordered(place) if listing(path).get("key") == key), None)
 
 
 def others(place: Path, key: str) -> bool:
     """Whether there is a whole checkpoint, but of a run with other data or settings."""
-    return any(_listing(path).get("key", key) != key for path in _ordered(place))
+    return any(listing(path).get("key", key) != key for path in _ordered(place))
 
 
 def prune(place: Path, keep: int) -> None:
@@ -72,18 +73,8 @@ def run_key(*parts: Any) -> str:
 
 def _ordered(place: Path) -> list[Path]:
     found = [path for path in place.glob("checkpoint-*") if path.name[11:].isdigit()]
-    whole = [path for path in found if _listing(path)]
+    whole = [path for path in found if listing(path)]
     return sorted(whole, key=lambda path: int(path.name[11:]), reverse=True)
-
-
-def _listing(path: Path) -> dict[str, Any]:
-    """What `whole.json` says where it agrees with the files; else {}."""
-    try:
-        listing = json.loads((path / LIST).read_text())
-        right = all((path / n).stat().st_size == size for n, size in listing["files"].items())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}
-    return listing if right else {}
 
 
 def _flush(path: Path) -> None:

@@ -135,6 +135,11 @@ def judgments_hash(queries: Sequence[JudgedQuery]) -> str:
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
 
 
+def judged_hash(queries: Sequence[JudgedQuery]) -> str:
+    """`judgments_hash` of all that a run may look at: the queries of the train and dev splits."""
+    return judgments_hash([query for query in queries if query.split in ("train", "dev")])
+
+
 def _negatives(
     others: Sequence[str],
     turn: int,

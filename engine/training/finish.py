@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from engine.catalog.normalise import normalise_query
 from engine.catalog.queries import JudgedQuery
 from engine.encoders.card import Card, read_card, write_card
 from engine.encoders.fingerprint import fingerprint
+from engine.encoders.save import save_model
 from engine.errors import RankbenchError
 from engine.training.examples import Examples, judgments_hash
 from engine.training.outcome import Best, Boldest
@@ -33,14 +34,15 @@ class Material:
 
     Attributes:
         examples: its rows.
-        source: "judgments", "flags" or "both".
+        asked: "source": "judgments", "flags" or "both"; with verdicts also "include_test" and
+            "deselected".
         verdicts: hash of the verdicts that gave rows, "" for none.
         replayed: judged queries whose base scores are replayed; replay: rows of replay in all.
         held_out: normalised queries of the dev and test splits that are trained on all the same.
     """
 
     examples: Examples
-    source: str = "judgments"
+    asked: Mapping[str, Any] = field(default_factory=lambda: {"source": "judgments"})
     verdicts: str = ""
     replayed: Sequence[JudgedQuery] = ()
     replay: int = 0
@@ -67,8 +69,8 @@ def make_card(
         "chosen": {"epoch": chosen.epoch, "alpha": chosen.alpha},
         "rows": len(examples.rows),
     }
-    if material.source != "judgments":
-        scores |= {"source": material.source}
+    if material.asked["source"] != "judgments":
+        scores |= {"source": material.asked["source"]}
     if material.replay:
         scores |= {"replay_rows": material.replay}
     if material.held_out:
@@ -88,6 +90,7 @@ def make_card(
     return Card(
         name=recipe.name,
         recipe=what,
+        asked=material.asked,
         data=_hashes(material),
         trained_queries=tuple(sorted({normalise_query(q.query) for q in queries})),
         trained_query_ids=tuple(query.query_id for query in queries),
@@ -148,7 +151,7 @@ def save(model: SentenceTransformer, out_dir: Path, card: Card, examples: Exampl
     probe = [row.positive for row in rows]
     try:
         out_dir.parent.mkdir(parents=True, exist_ok=True)
-        model.save_pretrained(str(work), create_model_card=False, safe_serialization=True)
+        save_model(model, work)
         write_card(work, card)
         saved = SentenceEncoder(load_model(work, str(model.device)))
         memory = SentenceEncoder(model)

@@ -17,8 +17,7 @@ import numpy as np
 
 from engine.catalog.normalise import clean_query, normalise_query
 from engine.catalog.queries import JudgedQuery
-from engine.records.merged import Merged
-from engine.training.basket import Basket, Group
+from engine.training.basket import Basket
 from engine.training.examples import Example, Examples, build_examples, hash_rows, relevant_texts
 from engine.training.recipe import Recipe
 
@@ -55,13 +54,21 @@ class Replayed:
 
 
 def replay_count(
-    merged: Merged, texts: Mapping[str, str], recipe: Recipe, rows: int, trained: Sequence[Group]
+    queries: Sequence[JudgedQuery],
+    texts: Mapping[str, str],
+    recipe: Recipe,
+    rows: int,
+    seed: int,
+    taken: Collection[str],
 ) -> int:
-    """How many replay rows a run with `rows` contrast rows has; 0 for a recipe without replay."""
+    """How many replay rows a run with `rows` contrast rows has; 0 for a recipe without replay.
+
+    Args:
+        taken: normalised queries of the contrast rows.
+    """
     if "replay" not in recipe.parameters:
         return 0
-    taken = {normalise_query(group.query) for group in trained}
-    return len(replay_queries(merged.queries, texts, wanted_replay(recipe, rows), 0, taken))
+    return len(replay_queries(queries, texts, wanted_replay(recipe, rows), seed, taken))
 
 
 def wanted_replay(recipe: Recipe, rows: int) -> int:

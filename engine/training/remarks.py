@@ -17,24 +17,37 @@ def remarks(made: Basket, dropped: int, recipe: Recipe, include_test: bool) -> t
     held = [g for g in groups if g.split in HELD_OUT]
     notes = []
     if agreed:
-        notes.append(f"{agreed} queries have no Exact result: the best of the agreed top is taken")
+        have = _many(agreed, "query has", "queries have")
+        notes.append(f"{have} no Exact result: the best of the agreed top is taken")
     if disputed:
+        results = _many(disputed, "result", "results")
         notes.append(
-            f"judges disagree on {disputed} results: the majority's word counts, the newest where "
-            "they are even"
+            f"judges disagree on {results}: the majority's word counts, the newest where they are "
+            "even"
         )
     if held and not include_test:
-        notes.append(f"{len(held)} queries of the dev and test splits are left out")
+        queries, are = _many(len(held), "query", "queries"), _are(len(held))
+        notes.append(f"{queries} of the dev and test splits {are} left out")
     elif used := [g for g in held if g.pairs]:
-        notes.append(f"{len(used)} queries of the dev and test splits are trained on")
+        queries, are = _many(len(used), "query", "queries"), _are(len(used))
+        notes.append(f"{queries} of the dev and test splits {are} trained on")
     if dropped:
-        notes.append(f"{dropped} pairs are left out by chance: `max_rows` is {made.pairs}")
+        pairs = _many(dropped, "pair is", "pairs are")
+        notes.append(f"{pairs} left out by chance: `max_rows` is {made.pairs:,}")
     rows_in_all = made.pairs + made.judged
     if "replay" in recipe.parameters and rows_in_all and made.replay < 3 * rows_in_all:
-        notes.append(f"only {made.replay} replay rows: flags are more than a quarter of the rows")
+        notes.append(f"only {made.replay:,} replay rows: flags are more than a quarter of the rows")
     if len(made.trained) == 1 and made.judged == 0:
         notes.append("flags of one query only: expect little beyond it")
     return tuple(notes)
+
+
+def _many(count: int, one: str, more: str) -> str:
+    return f"{count:,} {one if count == 1 else more}"
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def refuse(groups: Sequence[Group]) -> tuple[str, str]:
@@ -50,11 +63,14 @@ def refuse(groups: Sequence[Group]) -> tuple[str, str]:
             reasons[why] = reasons.get(why, 0) + 1
     why = max(reasons, key=lambda reason: reasons[reason])
     total = sum(reasons.values())
-    what = f"None of the {total} verdicts can be trained on"
+    what = "The one verdict cannot be trained on"
+    if total > 1:
+        what = f"None of the {total:,} verdicts can be trained on"
     if "Exact" in why and "text" not in why:
         return f"{what}: their queries have no Exact result.", "Grade a right result E first."
     if why.endswith(" query"):
         return f"{what}: their queries are in the dev and test splits.", (
             "Flag results of other queries, or add `--include-test` and give up measuring on these."
         )
-    return f"{what}: {why} ({reasons[why]} of them).", "Flag other results, or select some again."
+    some = f" ({reasons[why]:,} of them)" if reasons[why] < total else ""
+    return f"{what}: {why}{some}.", "Flag other results, or select some again."

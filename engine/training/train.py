@@ -21,7 +21,7 @@ from engine.encoders.card import Card
 from engine.errors import RankbenchError
 from engine.training.basket import HELD_OUT, Basket
 from engine.training.checkpoints import run_key
-from engine.training.examples import Examples, build_examples
+from engine.training.examples import Examples, build_examples, judged_hash
 from engine.training.finish import Material, lineage, make_card, make_note, save
 from engine.training.outcome import Best, Boldest, Cancelled, Report, ShouldStop, check_stop
 from engine.training.recipe import Recipe
@@ -174,7 +174,10 @@ def train(
         seconds=round(time.monotonic() - began, 2),
     )
     note = make_note(card, best, material.held_out)
-    card = replace(card, data={**(data or {}), **card.data}, note=note)
+    hashes = {"judged": judged_hash(queries or [*train_queries, *dev_queries])}
+    if dev is not None:
+        hashes["dev"] = _dev_hash(dev)
+    card = replace(card, data={**(data or {}), **card.data, **hashes}, note=note)
     save(model, out_dir, card, examples)
     return TrainResult(out_dir, card, linear, len(examples.rows), steps.last, best.cancelled)
 
@@ -214,8 +217,12 @@ def _material(
     material = Material(examples)
     if basket is not None:
         held = [normalise_query(g.query) for g in basket.trained if g.split in HELD_OUT]
-        source = "both" if basket.judged else "flags"
-        material = Material(examples, source, basket.verdicts_hash, held_out=held)
+        asked = {
+            "source": basket.source,
+            "include_test": basket.include_test,
+            "deselected": [list(pair) for pair in basket.deselected],
+        }
+        material = Material(examples, asked, basket.verdicts_hash, held_out=held)
     if recipe.loss != "flags":
         return material, None
     from engine.encoders.load import SentenceEncoder

@@ -191,6 +191,28 @@ def test_other_formats_say_what_they_cannot_carry(form: str, rb: Any, tmp_path: 
     assert "nothing new" in rb("import", "flags", file).out
 
 
+def test_what_several_judges_said_is_whole_in_the_csv_and_said_elsewhere(
+    rb: Any, tmp_path: Path
+) -> None:
+    for judge, grade in (("ann", "I"), ("bob", "E"), ("cid", "E")):
+        rb("flag", "hose", "p10", grade, "--judge", judge, "--side", "base", "--rank", 2)
+    rb("separate", "Hoses")
+    file = tmp_path / "flags.csv"
+    assert "1 query stands alone" in rb("export", "flags", file).err
+    lines = file.read_text().splitlines()[1:]
+    assert [line.split(",")[:3] for line in lines] == [["hose", "p10", g] for g in "IEE"]
+    # What one judge takes back is one line of difference.
+    rb("flag", "hose", "p10", "S", "--judge", "bob")
+    rb("export", "flags", file)
+    after = file.read_text().splitlines()[1:]
+    assert [one == two for one, two in zip(lines, after, strict=True)] == [True, False, True]
+    rb("undo")
+    told = rb("export", "flags", tmp_path / "q.csv", "--format", "quepid")
+    assert "further judges' verdicts on the same result (2)" in told.err
+    assert "sides, ranks and encoders (3)" in told.err and "1 grade of 3 verdicts" in told.err
+    assert (tmp_path / "q.csv").read_text().splitlines()[1:] == ["hose,p10,3"]
+
+
 def test_judgments_go_out_as_they_count(rb: Any, tmp_path: Path, workspace: Path) -> None:
     rb("flag", "hose", "p09", "x")
     rb("flag", "new query", "p01", "E")
@@ -213,7 +235,7 @@ def test_a_bad_file_of_flags_keeps_nothing(rb: Any, tmp_path: Path) -> None:
     rb("import", "flags", file).assert_error(1, "line 3", "not a grade")
     assert rb("flags", "--json").json == []
     file.write_text("query,product_id,grade,bad\nhose,gone,E,\n")
-    assert "1 product of them not in the catalog" in rb("import", "flags", file).err
+    assert "1 product of them is not in the catalog" in rb("import", "flags", file).err
     assert rb("flags").code == 0
 
 

@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from engine import supervise
+from engine.workspace import open_workspace
+
 ROOT = Path(__file__).parents[2]
 QUICK = ["--set", "epochs=1", "--set", "max_per_query=2"]
 
@@ -299,11 +302,14 @@ def test_how_a_job_failed_is_told_once_and_an_empty_log_says_so(
     catalog = tmp_path / "other.csv"
     catalog.write_text("sku,name\nz1,Lamp\nz2,Kettle\n")
     assert rankbench("init", workspace, "--catalog", catalog, "--force").code == 0
-    result = rankbench("train", "-w", workspace, "--recipe", "adapter")
-    assert result.code == 1
-    assert result.err.count("No training query has an Exact product") == 1, result.err
-    [job] = rankbench("jobs", "-w", workspace, "--json").json
-    log = rankbench("jobs", job["id"], "--log", "-w", workspace)
+    refused = rankbench("train", "-w", workspace, "--recipe", "adapter")
+    refused.assert_error(1, "No training query has an Exact product")
+    assert rankbench("jobs", "-w", workspace, "--json").json == []
+    # What is looked at before a job starts may be otherwise once it runs.
+    job = supervise.start(open_workspace(workspace), "train", {"recipe": "adapter"})
+    said = list(supervise.follow(job))[-1]["message"]
+    assert said.count("No training query has an Exact product") == 1
+    log = rankbench("jobs", job.id, "--log", "-w", workspace)
     assert (log.code, log.out) == (0, "")
     assert "is empty" in log.err and "No training query" in log.err
 

@@ -1,4 +1,4 @@
-"""The page after a run: drawn by the job, kept in the card, told by `runs`."""
+"""The page after a run: drawn by the job, kept in the card, told by `encoders NAME`."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def finished(ws: Workspace, **params: object) -> dict[str, object]:
     return last
 
 
-def runs(ws: Workspace, *arguments: str) -> str:
-    result = CliRunner().invoke(cli, ["-w", str(ws.root), "runs", *arguments], obj=Place())
+def encoders(ws: Workspace, *arguments: str) -> str:
+    result = CliRunner().invoke(cli, ["-w", str(ws.root), "encoders", *arguments], obj=Place())
     assert result.exit_code == 0, result.output
     return result.stdout
 
@@ -72,28 +72,21 @@ def test_a_run_from_flags_is_judged_before_and_after_them(
     # Of 12 test queries and none that the replay holds; the training took the others.
     assert verdict["unseen"]["n"] == len(unseen_queries(ws, card.seen_queries()))
 
-    page = runs(ws, "flags-01")
+    page = encoders(ws, "flags-01")
     assert verdict["call"] in page and verdict["why"] in page
     assert f"n {verdict['unseen']['n']}" in page and bad in page
     assert "by the judgments before the flags" in page and "by the judgments with the flags" in page
-    assert json.loads(runs(ws, "flags-01", "--json")) == json.loads(json.dumps(verdict))
-    assert "flags-01" in runs(ws) and verdict["call"] in runs(ws)
+    told = json.loads(encoders(ws, "flags-01", "--json"))
+    assert told["verdict"] == json.loads(json.dumps(verdict))
+    assert verdict["call"] in encoders(ws)
 
 
 def test_a_run_from_judgments_is_judged_too(tiny_workspace: Workspace) -> None:
     finished(tiny_workspace, recipe="infonce", set=QUICK[:3])
     card = read_card(tiny_workspace.encoders_dir / "infonce-01")
     assert card is not None and card.verdict["flagged"] == [] and card.verdict["unseen"]["n"] > 0
-    page = runs(tiny_workspace, "infonce-01")
+    page = encoders(tiny_workspace, "infonce-01")
     assert card.verdict["call"] in page and "flagged" not in page
-
-
-def test_an_encoder_without_a_run_has_no_page(tiny_workspace: Workspace) -> None:
-    assert "No run has made an encoder yet" in (
-        CliRunner().invoke(cli, ["-w", str(tiny_workspace.root), "runs"], obj=Place()).output
-    )
-    failed = CliRunner().invoke(cli, ["-w", str(tiny_workspace.root), "runs", "base"], obj=Place())
-    assert "has no verdict" in str(failed.exception)
 
 
 def unseen_queries(ws: Workspace, seen: tuple[str, ...]) -> list[str]:

@@ -48,7 +48,7 @@ def test_a_job_trains_saves_and_indexes(tiny_workspace: Workspace) -> None:
     assert events[-1]["encoder"] == "infonce-01"
     phases = [event.get("phase") for event in events]
     assert phases.index("training") < phases.index("saving")
-    assert phases[-2] == "indexing"
+    assert [phase for phase in phases if phase][-1] == "indexing"
     ended = supervise.get(ws, job.id)
     assert (ended.state, ended.encoder) == ("done", "infonce-01")
     assert ended.started and ended.ended and ended.ended >= ended.started

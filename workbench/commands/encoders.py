@@ -12,6 +12,7 @@ from engine.workspace import Workspace
 from workbench.commands.hints import hint
 from workbench.commands.options import json_option, with_workspace
 from workbench.commands.output import cut, emit_json, number, safe, say, table
+from workbench.commands.verdict_page import show_page, unseen_delta
 
 if TYPE_CHECKING:
     from engine.encoders.registry import EncoderInfo
@@ -35,7 +36,11 @@ def command(
     which: str | None,
     as_json: bool,
 ) -> None:
-    """List the encoders, add one, remove one; with NAME, say where that one comes from."""
+    """List the encoders, add one, remove one.
+
+    With NAME, say where that one comes from and what its training fixed and broke: on queries that
+    no training has seen, by imported judgments.
+    """
     from engine.encoders import registry
 
     if source is not None and remove is not None:
@@ -110,6 +115,7 @@ def _entry(info: EncoderInfo, state: State) -> dict[str, Any]:
         "beats_base": card.beats_base if card else None,
         "note": card.note if card else "",
         "trained_queries": len(card.trained_queries) if card else 0,
+        "verdict": dict(card.verdict) if card else {},
     }
 
 
@@ -124,25 +130,24 @@ def show(rows: list[dict[str, Any]]) -> None:
                 row["name"],
                 cut(row["source"], 40),
                 row["build"] or "not indexed",
-                row["fingerprint"],
-                str(row["dim"] or ""),
                 f"{row['bytes'] / 1e6:.1f} MB",
                 dev,
-                _verdict(row),
+                unseen_delta(row["verdict"]),
+                row["verdict"].get("call") or _on_dev(row),
             ]
         )
-    headers = ["encoder", "from", "build", "fingerprint", "dim", "size", "dev, base -> tuned", ""]
+    headers = ["encoder", "from", "build", "size", "dev, base -> tuned", "unseen ndcg@10", ""]
     if timed := [row["latency"] for row in rows if row["latency"]]:
-        headers.insert(6, "query, p50 / p95")
+        headers.insert(4, "query, p50 / p95")
         for cell, found in zip(cells, timed, strict=True):
-            cell.insert(6, _milliseconds(found))
-    table(headers, cells, left=4)
+            cell.insert(4, _milliseconds(found))
+    table(headers, cells, left=3)
     for measure in dict.fromkeys(row["scores"].get("measure") for row in rows):
         if measure:
             say(f"dev: {measure}")
 
 
-def _verdict(row: dict[str, Any]) -> str:
+def _on_dev(row: dict[str, Any]) -> str:
     if row["beats_base"] is None:
         return ""
     return "beats its base on dev" if row["beats_base"] else "does not beat its base on dev"
@@ -160,7 +165,7 @@ def show_one(row: dict[str, Any]) -> None:
         "created": row["created"],
         "trained on": f"{row['trained_queries']:,} queries" if row["trained_queries"] else "",
         "dev": _dev(row["scores"]),
-        "note": row["note"] or _verdict(row),
+        "note": row["note"] or _on_dev(row),
     }
     data = dict(row["lineage"][0]["data"])
     facts["template"] = data.pop("template", "")
@@ -170,6 +175,9 @@ def show_one(row: dict[str, Any]) -> None:
             click.echo(f"{name:<16}{safe(str(value))}")
     for step in row["lineage"][1:]:
         click.echo(f"{'parent':<16}{safe(step['name'])}{_step(step)}")
+    if row["verdict"]:
+        click.echo()
+        show_page(row["verdict"])
 
 
 def _step(step: dict[str, Any]) -> str:

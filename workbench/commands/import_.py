@@ -75,7 +75,8 @@ def import_flags(
         say(f"{done.known:,} were in the records already.")
     unknown = _unknown(workspace, {verdict.product_id for verdict in done.added})
     if unknown:
-        say(f"{count(unknown, 'product')} of them not in the catalog: they count once it has them.")
+        many = count(unknown, "product of them is", "products of them are")
+        say(f"{many} not in the catalog: verdicts on these count once it has them.")
     hint("`rankbench undo` takes the whole file back.")
 
 

@@ -12,7 +12,7 @@ from engine.errors import UsageError
 from engine.workspace import Workspace
 from workbench.commands.hints import hint
 from workbench.commands.options import json_option, with_workspace
-from workbench.commands.output import cut, emit_json, safe, say, table
+from workbench.commands.output import cut, emit_json, number, safe, say, table
 
 if TYPE_CHECKING:
     from engine.supervise import Job
@@ -56,12 +56,10 @@ def command(
         was_over = found[0].over
         found = [supervise.cancel(found[0])]
         say(f"Job {found[0].id} {'had ended already' if was_over else 'has ended'}.")
-        if found[0].state == "cancelled" and found[0].encoder and not was_over:
-            hint(f"What was best by then is kept as {found[0].encoder}.")
         _tell_ways_on(found[0])
     if resume:
+        where = _where(found[0])
         found = [supervise.resume(workspace, found[0].id)]
-        where = f"from step {found[0].checkpoint}" if found[0].checkpoint else "from the start"
         hint(f"Job {found[0].id} goes on {where}; `rankbench jobs {found[0].id}` shows how it is.")
     if discard:
         say(f"{supervise.discard(found[0]) / 1e6:,.0f} MB of job {found[0].id} deleted.")
@@ -84,11 +82,19 @@ def _tell_ways_on(job: Job) -> None:
     """What can be done with a job that did not come to its end."""
     if not job.resumable:
         return
-    step = job.checkpoint
-    where = f"from step {step}" if step else "from the start"
-    hint(f"`rankbench jobs {job.id} --resume` goes on {where}.")
-    if step:
+    # What was kept, or that nothing was: the job's own words, not what its name promises.
+    if job.state == "cancelled" and job.said:
+        hint(safe(job.said))
+    hint(f"`rankbench jobs {job.id} --resume` goes on {_where(job)}.")
+    if job.checkpoint:
         hint(f"`rankbench jobs {job.id} --discard` deletes its checkpoint.")
+
+
+def _where(job: Job) -> str:
+    """Where a resume of it begins."""
+    if job.trained:
+        return "from its trained encoder"
+    return f"from step {job.checkpoint}" if job.checkpoint else "from the start"
 
 
 def show_log(job: Job) -> None:
@@ -115,7 +121,11 @@ def duration(seconds: float | None) -> str:
 
 def _row(job: Job) -> list[str]:
     started = time.strftime("%Y-%m-%d %H:%M", time.localtime(job.started)) if job.started else ""
-    done = f"{job.phase} {job.step}/{job.steps}".strip() if job.steps else job.phase
+    done = [f"{job.phase} {job.step:,}/{job.steps:,}".strip() if job.steps else job.phase]
+    if job.loss is not None:
+        done.append(f"loss {job.loss:.4f}")
+    if job.score is not None:
+        done.append(f"held out {number(job.score)}")
     left = duration(job.eta_s) if job.state == "running" else ""
     return [
         job.id,
@@ -123,7 +133,7 @@ def _row(job: Job) -> list[str]:
         job.state,
         job.encoder or "",
         started,
-        done,
+        " · ".join(filter(None, done)),
         left,
         cut(job.error or "", 60),
     ]

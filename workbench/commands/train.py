@@ -65,7 +65,7 @@ def command(
     differs is said.
     """
     from engine import supervise
-    from engine.jobs.material import read_basket
+    from engine.jobs.material import check_basket, read_basket
     from engine.jobs.train import check
 
     params: dict[str, Any]
@@ -81,14 +81,12 @@ def command(
             )
         params, again["differences"] = read_card_params(workspace, from_card)
     params["name"] = name or ""
-    # A wrong name or setting is told here, not by a job that failed.
-    if not dry_run:
-        check(workspace, params)
-    basket = read_basket(workspace, params)
     if dry_run:
-        show_basket(basket, as_json)
+        show_basket(read_basket(workspace, params), as_json)
         return
-    basket.check()
+    # What cannot run is told here, not by a job that failed.
+    check(workspace, params)
+    check_basket(workspace, params)
     job = supervise.start(workspace, "train", params)
     if detach:
         hint(f"Job {job.id} trains in the background; `rankbench jobs {job.id}` shows how it goes.")
@@ -173,6 +171,6 @@ def show(end: dict[str, Any]) -> None:
         click.echo(f"note     {safe(str(end['note']))}")
     if end.get("call"):
         click.echo(f"verdict  {end['call']}: {end['why']}")
-        hint(f"The whole page: `rankbench runs {end['encoder']}`")
+        hint(f"The whole page: `rankbench encoders {end['encoder']}`")
     else:
         hint(f"Next: `rankbench eval --candidate {end['encoder']}`")

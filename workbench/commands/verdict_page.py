@@ -1,4 +1,4 @@
-"""`rankbench runs`: what training runs made, and the verdict on each."""
+"""The verdict on a training run as the command line prints it."""
 
 from __future__ import annotations
 
@@ -8,57 +8,23 @@ from typing import Any
 
 import click
 
-from engine.errors import RankbenchError
-from engine.workspace import Workspace
-from workbench.commands.hints import hint
-from workbench.commands.options import json_option, with_workspace
-from workbench.commands.output import cut, emit_json, number, p_value, say, table
+from workbench.commands.output import cut, number, p_value, say, table
 
 _FLAGGED_SHOWN = 20
 
 
-@click.command("runs")
-@click.argument("name", required=False)
-@json_option
-@with_workspace
-def command(workspace: Workspace, name: str | None, as_json: bool) -> None:
-    """List the trained encoders with the verdict on each; with NAME, the whole page of one.
-
-    The verdict is on queries that no training has seen, by imported judgments.
-    """
-    from engine.encoders.registry import list_encoders, resolve
-
-    if name is not None:
-        card = resolve(workspace, name).card
-        if card is None or not card.verdict:
-            raise RankbenchError(
-                f"{name} has no verdict: no run here made it, or it ended before one was drawn.",
-                "`rankbench eval --candidate NAME` compares any encoder that is indexed.",
-            )
-        if as_json:
-            emit_json(card.verdict)
-        else:
-            show_page(card.verdict)
-        return
-    cards = [info.card for info in list_encoders(workspace) if info.card and info.tuned]
-    if as_json:
-        emit_json(
-            [{"encoder": c.name, "created": c.created, "verdict": c.verdict or None} for c in cards]
-        )
-    elif not cards:
-        say("No run has made an encoder yet.")
-        hint("Start one: `rankbench train --recipe infonce`")
-    else:
-        table(
-            ["encoder", "recipe", "made", "unseen ndcg@10", "verdict"],
-            [_row(card) for card in cards],
-            left=3,
-        )
+def unseen_delta(verdict: Mapping[str, Any]) -> str:
+    """The delta of catalog NDCG@10 on unseen queries, with interval and n; "" without one."""
+    unseen = verdict.get("unseen")
+    if not unseen or unseen["mean"] is None:
+        return ""
+    mean, low, high = (number(unseen[key], 3, sign=True) for key in ("mean", "low", "high"))
+    return f"{mean} ({low} to {high}, n {unseen['n']})"
 
 
 def show_page(verdict: Mapping[str, Any]) -> None:
-    """Print the page of one run."""
-    click.echo(f"{verdict['encoder']} against {verdict['base']}: {verdict['call']}")
+    """Print the page of one run, the base it is set against named."""
+    click.echo(f"against {verdict['base']}: {verdict['call']}")
     click.echo(verdict["why"])
     if unseen := verdict["unseen"]:
         counts = f"{unseen['improved']} improved, {unseen['unchanged']} unchanged, "
@@ -112,21 +78,3 @@ def _ranks(moved: Mapping[str, Any]) -> list[str]:
 def _before_after(pair: tuple[float, float]) -> list[str]:
     before, after = pair
     return [number(before), number(after), number(after - before, sign=True)]
-
-
-def _row(card: Any) -> list[str]:
-    unseen = card.verdict.get("unseen") if card.verdict else None
-    told = ""
-    if unseen:
-        told = (
-            f"{number(unseen['mean'], 3, sign=True)} "
-            f"({number(unseen['low'], 3, sign=True)} to {number(unseen['high'], 3, sign=True)}, "
-            f"n {unseen['n']})"
-        )
-    return [
-        card.name,
-        str(card.recipe["name"]) if card.recipe else "",
-        card.created[:16].replace("T", " "),
-        told,
-        card.verdict.get("call", "") if card.verdict else "",
-    ]

@@ -1,0 +1,205 @@
+"""A run again, from the card of an encoder: the same recipe, seed, base and selection of verdicts.
+
+On the data it was made from, the same machine gives the same weights. On other data the same card
+is how one retrains; what differs is then said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from engine.encoders.card import FILE_NAME, Card, read_card
+from engine.encoders.fingerprint import fingerprint
+from engine.encoders.registry import BASE, list_encoders, resolve
+from engine.errors import RankbenchError, UsageError
+from engine.jobs.material import judged_rows, read_basket, read_judged, read_merged, read_texts
+from engine.training.examples import judged_hash, judgments_hash
+from engine.training.recipe import Recipe, load_recipe
+from engine.workspace import Workspace
+
+_SAID = {
+    "catalog": "the catalog",
+    "template": "the text template",
+    "verdicts": "the verdicts",
+    "judgments": "the grades of the queries trained on, verdicts applied",
+    "judged": "the grades of all train and dev queries",
+}
+
+
+def params_from_card(ws: Workspace, name_or_path: str) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """A training job's params that do again what a card says, and what differs now.
+
+    Blocking: reads the catalog and the records; may load the base, as `read_basket`.
+
+    Args:
+        name_or_path: an encoder of the workspace, or a `card.json`, or a directory that holds one.
+
+    Returns:
+        `params` as `engine.jobs.train` takes them, without a name; a sentence for each difference
+        between what the card was made from and what there is now, none where all is the same.
+
+    Raises:
+        RankbenchError: no such card, a card of an encoder that no recipe made, a base that the
+            workspace does not have, or nothing to train on any more.
+    """
+    card, _ = find_card(ws, name_or_path)
+    if card.recipe is None:
+        raise RankbenchError(
+            f"{card.name} was added as it is: its card has no recipe to run again.",
+            "Name an encoder that was trained; `rankbench encoders` lists them.",
+        )
+    recipe, settings, notes = _recipe(card)
+    base, said = _base(ws, card)
+    params = {
+        "recipe": recipe.name,
+        "set": settings,
+        "name": "",
+        "base": base,
+        "seed": int(recipe["seed"]),
+        **_asked(card),
+    }
+    if "cancelled_after_step" in card.scores:
+        step = card.scores["cancelled_after_step"]
+        said += (f"{card.name} was cancelled after step {step}; this run goes to its end",)
+    return params, (*notes, *said, *_data_differences(ws, card, recipe, params))
+
+
+def find_card(ws: Workspace, name_or_path: str) -> tuple[Card, Path]:
+    """The card, and the directory it lies in.
+
+    Raises:
+        RankbenchError: there is none, or it cannot be read.
+    """
+    path = Path(name_or_path).expanduser()
+    if (ws.encoders_dir / name_or_path / FILE_NAME).is_file() and len(path.parts) == 1:
+        path = ws.encoders_dir / name_or_path
+    elif path.is_file() and path.name == FILE_NAME:
+        path = path.parent
+    elif path.is_file():
+        raise RankbenchError(f"{path} is not called {FILE_NAME}.", "Name the card, or its encoder.")
+    elif not path.is_dir():
+        path = resolve(ws, name_or_path).path
+    card = read_card(path)
+    if card is None and name_or_path == BASE:
+        return Card(BASE), path  # the packaged one
+    if card is None:
+        raise RankbenchError(
+            f"{path} has no {FILE_NAME}.",
+            "Name an encoder that was trained here, its directory, or its card.",
+        )
+    return card, path
+
+
+def compare_with(ws: Workspace, made: str, name_or_path: str) -> str:
+    """How the encoder `made` came out beside the one whose card it was trained from; one line.
+
+    Raises:
+        RankbenchError: one of them is gone.
+    """
+    card, directory = find_card(ws, name_or_path)
+    info = resolve(ws, made)
+    new = info.card or Card(made)
+    if (directory / "modules.json").is_file() and fingerprint(directory) == fingerprint(info.path):
+        return f"{made} has the same weights as {card.name}, bit for bit"
+    known = [key for key in ("rows", "dev") if key in card.data]
+    if any(card.data[key] != new.data.get(key) for key in known) or _parts(card) != _parts(new):
+        return f"{made} was trained on other data or settings than {card.name}"
+    return f"{made} was trained as {card.name} was: same data, settings and seed"
+
+
+def _parts(card: Card) -> tuple[object, ...]:
+    recipe = card.recipe or {}
+    return card.base_fingerprint, recipe.get("loss"), recipe.get("parameters")
+
+
+def _recipe(card: Card) -> tuple[Recipe, list[str], tuple[str, ...]]:
+    """The recipe with the card's parameters, as `--set` texts, and what could not be kept."""
+    told = card.recipe or {}
+    name, loss = str(told.get("name")), str(told.get("loss"))
+    notes: list[str] = []
+    try:
+        recipe = load_recipe(name)
+        if recipe.loss != loss:
+            raise UsageError(f"{name} is another recipe now.")
+    except RankbenchError:
+        # One from a file: the card has all its parameters.
+        recipe = load_recipe(loss)
+        notes.append(f"there is no recipe {name} here: {loss} with its parameters is the same run")
+    given: Mapping[str, Any] = told.get("parameters") or {}
+    lost = sorted(set(given) - set(recipe.parameters))
+    if lost:
+        notes.append(f"the recipe {recipe.name} no longer has {', '.join(lost)}")
+    new = sorted(set(recipe.parameters) - set(given))
+    if new:
+        shown = ", ".join(f"{key} = {recipe[key]}" for key in new)
+        notes.append(f"the recipe {recipe.name} has got {shown}")
+    settings = [f"{key}={_text(given[key])}" for key in sorted(given) if key not in lost]
+    return recipe.with_set(settings), settings, tuple(notes)
+
+
+def _text(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _base(ws: Workspace, card: Card) -> tuple[str, tuple[str, ...]]:
+    """The name of the encoder with the weights the card started from."""
+    present = {info.name: info.path for info in list_encoders(ws)}
+    first = [card.base] if card.base in present else []
+    for name in (*first, *(name for name in present if name != card.base)):
+        if fingerprint(present[name]) == card.base_fingerprint:
+            renamed = f"its base {card.base} is called {name} here"
+            return name, () if name == card.base else (renamed,)
+    what = "has other weights here" if first else "is not in this workspace"
+    raise RankbenchError(
+        f"{card.name} was trained from {card.base} ({card.base_fingerprint}), which {what}.",
+        f"Bring that one with `rankbench encoders --add DIR`, or train anew: "
+        f"`rankbench train --recipe {(card.recipe or {}).get('name')}`.",
+    )
+
+
+def _asked(card: Card) -> dict[str, Any]:
+    # Cards from before they had `asked` told the source, and what was trained of dev and test.
+    held_out = bool(card.scores.get("held_out_trained"))
+    return {
+        "source": str(card.asked.get("source") or card.scores.get("source", "judgments")),
+        "include_test": bool(card.asked.get("include_test", held_out)),
+        "deselected": [list(pair) for pair in card.asked.get("deselected", ())],
+    }
+
+
+def _data_differences(
+    ws: Workspace, card: Card, recipe: Recipe, params: Mapping[str, Any]
+) -> tuple[str, ...]:
+    now = _hashes(ws, recipe, params)
+    return tuple(
+        f"{said} differ{'s' if key in ('catalog', 'template') else ''} "
+        f"({card.data.get(key) or 'none'} then, {now.get(key) or 'none'} now)"
+        for key, said in _SAID.items()
+        # A card from before this hash was kept says nothing of it.
+        if (key in card.data or key == "verdicts") and card.data.get(key) != now.get(key)
+    )
+
+
+def _hashes(ws: Workspace, recipe: Recipe, params: Mapping[str, Any]) -> dict[str, str]:
+    """What a run with these params would write into its card's `data`, without training."""
+    texts, catalog = read_texts(ws)
+    found = {"catalog": catalog, "template": ws.settings.template}
+    seed = int(params["seed"])
+    if params["source"] == "judgments":
+        queries = read_judged(ws)
+        examples = judged_rows(queries, texts, recipe, seed)
+    else:
+        from engine.training.flags import flag_examples
+
+        merged = read_merged(ws)
+        queries = list(merged.queries)
+        basket = read_basket(ws, params, merged, texts)
+        examples = flag_examples(basket, queries, texts, recipe, seed)
+        if basket.verdicts_hash:
+            found["verdicts"] = basket.verdicts_hash
+    return found | {
+        "judgments": judgments_hash(examples.queries),
+        "judged": judged_hash(queries),
+    }

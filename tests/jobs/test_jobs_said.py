@@ -1,0 +1,74 @@
+"""What `rankbench jobs` says of a job: how far it is, what a cancel kept, where a resume begins."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Mapping
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import pytest
+
+from engine import supervise
+from engine.workspace import Settings, Workspace, create
+from workbench.cli import _run
+
+STARTED = {"event": "started", "t": 1.0}
+STEP = {"event": "progress", "phase": "training", "step": 3, "steps": 9, "loss": 0.41, "t": 2.0}
+SCORE = {"event": "progress", "phase": "dev", "step": 3, "steps": 9, "score": 0.55671, "t": 3.0}
+
+
+@pytest.fixture
+def ws(tmp_path: Path) -> Workspace:
+    return create(tmp_path / "shop", Settings())
+
+
+def job(ws: Workspace, *events: Mapping[str, object], pid: int | None = None) -> Path:
+    """A job called `mine` as a process would have left it."""
+    directory = ws.jobs_dir / "0001"
+    directory.mkdir()
+    data = {"id": "0001", "kind": "train", "workspace": str(ws.root), "created": 1.0}
+    (directory / "job.json").write_text(json.dumps(data | {"params": {"name": "mine"}}))
+    (directory / "events.jsonl").write_text("".join(json.dumps(e) + "\n" for e in events))
+    if pid is not None:
+        supervise.write_pid(directory, pid)
+    return directory
+
+
+def said(ws: Workspace, *arguments: str) -> tuple[str, str]:
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        assert _run(["jobs", *arguments, "-w", str(ws.root)]) == 0
+    return out.getvalue(), err.getvalue()
+
+
+def test_a_running_job_tells_step_loss_and_the_newest_held_out_score(ws: Workspace) -> None:
+    job(ws, STARTED, SCORE, {**STEP, "step": 4, "eta_s": 65.0}, pid=os.getpid())
+    out, _ = said(ws)
+    assert "training 4/9 · loss 0.4100 · held out 0.5567" in out and "1:05" in out
+
+
+def test_a_cancel_that_kept_nothing_does_not_promise_the_name(ws: Workspace) -> None:
+    word = "Cancelled after step 3; nothing was kept."
+    job(ws, STARTED, STEP, {"event": "cancelled", "message": word, "t": 4.0})
+    for arguments in (["1"], ["1", "--cancel"]):
+        _, err = said(ws, *arguments)
+        assert word in err and "kept as" not in err and "from the start" in err
+
+
+def test_where_a_resume_begins_is_told_from_what_is_whole(ws: Workspace) -> None:
+    directory = job(ws, STARTED, STEP)
+    for step, size in ((3, 4), (6, 5)):
+        place = directory / f"checkpoints/checkpoint-{step}"
+        place.mkdir(parents=True)
+        (place / "model").write_bytes(b"1234")
+        (place / "whole.json").write_text(json.dumps({"key": "k", "files": {"model": size}}))
+    assert "goes on from step 3." in said(ws, "1")[1]
+    (directory / "made.json").write_text('{"name": "mine", "created": "now"}')
+    # The note is written before the rename: alone it proves nothing.
+    assert "goes on from step 3." in said(ws, "1")[1]
+    (ws.encoders_dir / "mine").mkdir()
+    (ws.encoders_dir / "mine/card.json").write_text("{}")
+    assert "goes on from its trained encoder." in said(ws, "1")[1]
