@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -28,23 +28,26 @@ from workbench import judging, messages, saved, themes
 from workbench.cancelling import CancelJob, cancel_beside, canceller_of
 from workbench.choices import keep_choices
 from workbench.evaluating import Evaluations
+from workbench.hearing import Hearing
 from workbench.judging import Judging
 from workbench.messages import EvaluationKey, PaintRecord, Request, Trouble
 from workbench.palette import QueryCommands, WorkbenchCommands
-from workbench.rooms import Rooms
 from workbench.screens.compare import CompareScreen
 from workbench.searching import ComparerLike, SearchThread, SideLike, opener_of
+from workbench.shelf import NO_ENCODER, Shelf
 from workbench.sides import Sides
 from workbench.status import LIVE, job_name, job_news, jobs_news, status_groups
 from workbench.text import printable
 from workbench.training import Trainer
-from workbench.watching import FindJobs, JobWatcher, jobs_of
+from workbench.watching import FindJobs, Watcher, jobs_of
 
 _SETTLED_S = 1.5
+_LOOK_S = 2.0
+"""How often what another process has said is looked for."""
 _ERROR_S = 10.0
 
 
-class RankbenchApp(Rooms):
+class RankbenchApp(Hearing):
     """Two rankings side by side, live."""
 
     TITLE = "rankbench"
@@ -59,7 +62,10 @@ class RankbenchApp(Rooms):
         Binding("f3", "pick('baseline')", "Left side", id="app.baseline"),
         Binding("f4", "pick('candidate')", "Right side", id="app.candidate"),
         Binding("f5", "train", "Train", id="app.train"),
-        Binding("f8", "put_right", "Newest encoder on the right", id="app.put-right"),
+        Binding("f6", "encoders", "Encoders", id="app.encoders"),
+        Binding("f7", "newest_run", "The newest run", id="app.newest-run"),
+        # Prior: it works over a box, too.
+        Binding("f8", "put_right", "Newest on the right", id="app.put-right", priority=True),
         Binding("f10,ctrl+q", "quit", "Quit", id="app.quit", priority=True),
     ]
 
@@ -93,7 +99,10 @@ class RankbenchApp(Rooms):
         self._pending: tuple[int, PaintRecord] | None = None
         self.searcher = SearchThread(comparer_factory or opener_of(workspace), self.post_message)
         self.trainer = Trainer(workspace, self.searcher, self.post_message)
-        self.watcher = JobWatcher(find_jobs or jobs_of(workspace), self.post_message)
+        self.shelf = Shelf(workspace, self.post_message)
+        self.watcher = Watcher(
+            find_jobs or jobs_of(workspace), workspace.encoders_dir, self.post_message
+        )
         # Before the loop runs: a small file, so that the first paint is not an empty page.
         self.compare = CompareScreen(saved.load(workspace.cache_dir), self.judging.marks)
         self.install_screen(self.compare, "compare")
@@ -106,6 +115,7 @@ class RankbenchApp(Rooms):
     def on_mount(self) -> None:
         self.watch(self, "theme", self._theme_chosen, init=False)
         self._settle = self.set_interval(_SETTLED_S, self._keep_comparison, pause=True)
+        self.set_interval(_LOOK_S, self.judging.recorder.look)
         # After the first paint: imports hold the interpreter, and the paint must not wait.
         self.call_after_refresh(self._start_threads)
         self.update_status()
@@ -201,7 +211,6 @@ class RankbenchApp(Rooms):
             self.searcher.ask(lambda _: saved.store(directory, comparison))
             # The person has paused: time to see what another process has indexed meanwhile.
             self.searcher.refresh_sides()
-            self.judging.recorder.look()
 
     # Judging
 
@@ -211,6 +220,7 @@ class RankbenchApp(Rooms):
             self.judging.give(self.compare.comparison, side, hit, grade, bad=bad, note=note)
 
     def on_recorded(self, message: messages.Recorded) -> None:
+        self.judging.own = True
         self.judging.marks.take(message, self._number)
         self.compare.remark()
         self._renew()
@@ -225,6 +235,9 @@ class RankbenchApp(Rooms):
 
     def on_standing(self, message: messages.Standing) -> None:
         if self.judging.count(message):
+            if self.judging.others_spoke():
+                # Their marks belong on the rows.
+                self.search_again()
             self.evaluations.forget()
             self.evaluations.renew()
             if train := self.train_screen():
@@ -254,12 +267,19 @@ class RankbenchApp(Rooms):
         self.update_status()
 
     def on_sides_known(self, message: messages.SidesKnown) -> None:
+        gone = {name for name in self.wanted if self._sides.is_gone(name)}
         self._sides.known = message.sides
+        self._tell_gone(gone)
         self._load_wanted()
         if self.standing != self._answering:
             self.search_again()
             self.evaluations.renew()
         self.update_status()
+
+    def _tell_gone(self, before: Collection[str]) -> None:
+        for place, name in zip(("left", "right"), self.wanted, strict=True):
+            if name not in before and self._sides.is_gone(name):
+                self.say(f"{name} was removed: bm25 answers on the {place} meanwhile.", "warning")
 
     def on_side_loaded(self, message: messages.SideLoaded) -> None:
         self._sides.loaded(message.name)
@@ -284,7 +304,8 @@ class RankbenchApp(Rooms):
         for job in ended:
             if job.state == "done" and job.kind == "train":
                 self._newest = job.encoder
-            if news := job_news(job):
+                self.shelf.read_run(job.encoder, ended=True)
+            elif news := job_news(job):
                 self.say(*news)
         if ended:
             self._sides.forget_all()
@@ -293,25 +314,6 @@ class RankbenchApp(Rooms):
         if train := self.train_screen():
             train.show_jobs()
         self.update_status()
-
-    def on_job_begun(self, message: messages.JobBegun) -> None:
-        did = "goes on from where it was" if message.resumed else "has started"
-        self.say(f"Job {message.job_id} {did}; it runs beside you, and on when you leave.")
-        if train := self.train_screen():
-            train.show_begun()
-
-    def on_basket_known(self, message: messages.BasketKnown) -> None:
-        if train := self.train_screen():
-            train.show_basket(message)
-
-    def on_task_failed(self, message: messages.TaskFailed) -> None:
-        if train := self.train_screen():
-            train.show_begun()
-        self.say(f"{message.trouble.what} {message.trouble.todo}", "warning")
-
-    def on_product_known(self, message: messages.ProductKnown) -> None:
-        if product := self.product_screen():
-            product.show(message)
 
     def update_status(self) -> None:
         groups = status_groups(
@@ -343,15 +345,6 @@ class RankbenchApp(Rooms):
     def evaluate(self, key: EvaluationKey) -> None:
         self.searcher.evaluate(key)
 
-    def on_evaluation_progress(self, message: messages.EvaluationProgress) -> None:
-        self.evaluations.progressed(message)
-
-    def on_evaluated(self, message: messages.Evaluated) -> None:
-        self.evaluations.ended(message)
-
-    def on_summarised(self, message: messages.Summarised) -> None:
-        self.evaluations.summarised(message)
-
     # Actions
 
     @property
@@ -366,6 +359,8 @@ class RankbenchApp(Rooms):
         self._load_wanted()
         self.search_again()
         self.evaluations.renew()
+        if encoders := self.encoders_screen():
+            encoders.renew()
         self.update_status()
 
     def cancel_job(self, job: messages.JobView) -> None:
@@ -387,10 +382,12 @@ class RankbenchApp(Rooms):
         return self._newest or self._sides.newest_tuned()
 
     def action_put_right(self) -> None:
-        """Put the newest encoder on the right-hand side."""
-        name = self.newest_encoder
-        if not name:
-            self.say("There is no trained encoder yet: F5 trains one.")
-        elif not self.screen.is_modal:
-            self.choose_side("candidate", name)
-            self.say(f"{name} is on the right.")
+        """Put the newest encoder on the right-hand side, if it is still there."""
+        self.shelf.put_newest(self.newest_encoder)
+
+    def action_newest_run(self) -> None:
+        """Open the page of the run that made the newest encoder."""
+        if name := self.newest_encoder:
+            self.shelf.read_run(name)
+        else:
+            self.say(NO_ENCODER)

@@ -24,6 +24,9 @@ class Judging:
         self.marks = Marks()
         self.standing = 0
         self.last = 0
+        self.own = False
+        """Whether something was said here since the last count."""
+        self._counts = 0
 
     def give(
         self,
@@ -52,7 +55,13 @@ class Judging:
         """Take the count; whether anybody has said anything since the last one."""
         moved = message.last != self.last
         self.standing, self.last = message.count, message.last
+        self._counts += 1
         return moved
+
+    def others_spoke(self) -> bool:
+        """Whether the newest count is of what another process has said, since the app opened."""
+        own, self.own = self.own, False
+        return self._counts > 1 and not own
 
 
 def news(message: Recorded, comparison: Comparison | None) -> str:

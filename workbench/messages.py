@@ -236,10 +236,14 @@ class BasketKnown(Message):
 
 
 class JobBegun(Message):
-    """A job's process has been started, anew or (`resumed`) from its checkpoint."""
+    """A job's process has been started, anew or (`resumed`) from its checkpoint.
 
-    def __init__(self, job_id: str, *, resumed: bool = False) -> None:
+    `notes`: of a run from a card, what is other than it was then.
+    """
+
+    def __init__(self, job_id: str, *, resumed: bool = False, notes: Sequence[str] = ()) -> None:
         super().__init__()
+        self.notes = tuple(notes)
         self.job_id = job_id
         self.resumed = resumed
 
@@ -251,3 +255,95 @@ class JobsChanged(Message):
         super().__init__()
         self.jobs = tuple(jobs)
         self.trouble = trouble
+
+
+class EncodersChanged(Message):
+    """An encoder has come or gone, by whatever process."""
+
+
+class EncodersKnown(Message):
+    """The encoders on disk (a tuple of `shelf.EncoderRow`), or trouble.
+
+    `defaults` are the sides that `workspace.toml` names, left and right.
+    """
+
+    def __init__(
+        self,
+        rows: Sequence[Any],
+        defaults: tuple[str, str] = ("", ""),
+        trouble: Trouble | None = None,
+    ) -> None:
+        super().__init__()
+        self.rows = tuple(rows)
+        self.defaults = defaults
+        self.trouble = trouble
+
+
+class LineageKnown(Message):
+    """Where an encoder comes from: itself, then its parents (`Ancestor`s), nearest first."""
+
+    def __init__(self, name: str, steps: Sequence[Any]) -> None:
+        super().__init__()
+        self.name = name
+        self.steps = tuple(steps)
+
+
+class LatencyKnown(Message):
+    """How long an encoder takes over one query (a `Latency`), or trouble."""
+
+    def __init__(self, name: str, latency: Any | None, trouble: Trouble | None = None) -> None:
+        super().__init__()
+        self.name = name
+        self.latency = latency
+        self.trouble = trouble
+
+
+class EncoderRemoved(Message):
+    """An encoder and its builds are deleted."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+
+class Done(Message):
+    """Something that was asked for is done: the words that say so."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = text
+
+
+class PutOn(Message):
+    """An encoder that was asked for on a side can answer; `name` is "" where none can.
+
+    `words` say what stands in the way of the one that was asked for, `todo` what to do then.
+    """
+
+    def __init__(self, place: str, name: str, words: str = "", todo: str = "") -> None:
+        super().__init__()
+        self.place = place
+        self.name = name
+        self.words = words
+        self.todo = todo
+
+
+class RunKnown(Message):
+    """The verdict on a run, as its encoder's card has it; empty where there is none.
+
+    `ended` where the run has just ended, else somebody wants its page.
+    """
+
+    def __init__(self, name: str, verdict: Mapping[str, Any], *, ended: bool = False) -> None:
+        super().__init__()
+        self.name = name
+        self.verdict = verdict
+        self.ended = ended
+
+
+class TitlesKnown(Message):
+    """Product id -> title of some products."""
+
+    def __init__(self, titles: Mapping[str, str]) -> None:
+        super().__init__()
+        self.titles = titles

@@ -38,6 +38,8 @@ class WorkbenchCommands(Provider):
         yield "Help", "Keys, and what the numbers mean (F1)", app.action_help
         yield "Queries", "Every judged query with its change (F2)", app.action_queries
         yield "Train", "The basket of verdicts, and the jobs (F5)", app.action_train
+        yield "Encoders", "Where each comes from, what it is worth (F6)", app.action_encoders
+        yield "The newest run", "What it fixed, what it broke (F7)", app.action_newest_run
         yield "Compare", "Back to the two lists", partial(app.open_query, None)
         yield from self.of_screen()
         yield "Pick the left side", "The baseline (F3)", partial(app.action_pick, "baseline")
@@ -71,6 +73,7 @@ class WorkbenchCommands(Provider):
     def of_screen(self) -> Iterator[Command]:
         """What the keys of the screen below do."""
         from workbench.screens.compare import CompareScreen
+        from workbench.screens.encoders import EncodersScreen
         from workbench.screens.queries import QueriesScreen
         from workbench.screens.train import TrainScreen
 
@@ -85,6 +88,15 @@ class WorkbenchCommands(Provider):
             yield "Cancel the job", "The one under the cursor, or running (c)", screen.action_cancel
             yield "Resume the job", "One that died or was cancelled (r)", screen.action_resume
             yield "Go to the jobs, or back", "Tab", screen.action_other
+        if isinstance(screen, EncodersScreen):
+            yield "Open the page of the run", "That made this encoder (Enter)", screen.action_run
+            yield "Put this encoder left", "l", partial(screen.action_put, "baseline")
+            yield "Put this encoder right", "r", partial(screen.action_put, "candidate")
+            yield "Train it again", "By its card, on the data of today (t)", screen.action_again
+            yield "Time a query", "On this encoder (m)", screen.action_measure
+            yield "Remove this encoder", "With its index (d)", screen.action_remove
+            yield "Export this encoder", "As a directory (w)", screen.action_export
+            yield "Export its vectors", "As Parquet (v)", screen.action_vectors
         if isinstance(screen, CompareScreen):
             yield "Go to the query", "Its text is kept (/)", screen.action_query_line
             yield "Go to the lists", "Down, Esc or Enter in the query", screen.action_lists

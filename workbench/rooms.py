@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from textual.app import App
 from textual.screen import Screen
@@ -13,8 +13,10 @@ from engine.workspace import Settings
 
 if TYPE_CHECKING:
     from workbench.screens.compare import CompareScreen
+    from workbench.screens.encoders import EncodersScreen
     from workbench.screens.product import ProductScreen
     from workbench.screens.queries import QueriesScreen
+    from workbench.screens.run import RunScreen
     from workbench.screens.train import TrainScreen
     from workbench.searching import SearchThread, SideLike
 
@@ -49,6 +51,16 @@ class Rooms(App[None]):
 
         return self._open_screen(TrainScreen)
 
+    def encoders_screen(self) -> EncodersScreen | None:
+        from workbench.screens.encoders import EncodersScreen
+
+        return self._open_screen(EncodersScreen)
+
+    def run_screen(self) -> RunScreen | None:
+        from workbench.screens.run import RunScreen
+
+        return self._open_screen(RunScreen)
+
     def product_screen(self) -> ProductScreen | None:
         from workbench.screens.product import ProductScreen
 
@@ -72,12 +84,27 @@ class Rooms(App[None]):
 
         self._go_to(TrainScreen)
 
+    def action_encoders(self) -> None:
+        from workbench.screens.encoders import EncodersScreen
+
+        self._go_to(EncodersScreen)
+
+    def show_run(self, name: str, verdict: Mapping[str, Any]) -> None:
+        """Open the page of a run over what is open."""
+        from workbench.screens.run import RunScreen
+
+        if self.screen.is_modal:
+            return
+        if isinstance(self.screen, RunScreen):
+            self.pop_screen()
+        self.push_screen(RunScreen(name, verdict))
+
     def _go_to(self, kind: type[Screen[None]]) -> None:
         """Open a screen over Compare; on it, go back."""
         if self.screen.is_modal:
             return
         back = isinstance(self.screen, kind)
-        if self.screen is not self.compare:
+        while self.screen is not self.compare:
             self.pop_screen()
         if not back:
             self.push_screen(kind())

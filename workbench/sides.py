@@ -8,6 +8,8 @@ from engine.workspace import Settings
 from workbench.messages import Trouble
 from workbench.searching import LOADING, SideLike
 
+_RUN = "run:"
+
 
 class Sides:
     """What the app knows of the sides; `known` is replaced whole when the search thread tells."""
@@ -35,8 +37,14 @@ class Sides:
         for side in self.known:
             if side.name == name:
                 return name if side.ready else "bm25"
-        # A side nobody lists (a run file, a hybrid): the comparer knows whether it exists.
-        return name if self.known else "bm25"
+        # A run file is a side that nobody lists: the comparer knows whether it exists.
+        return name if self.known and not self.is_gone(name) else "bm25"
+
+    def is_gone(self, name: str) -> bool:
+        """Whether `name` is of an encoder that this workspace does not have."""
+        return bool(self.known) and not (
+            name.startswith(_RUN) or any(side.name == name for side in self.known)
+        )
 
     def are_awaited(self, names: Sequence[str]) -> bool:
         """Whether one of `names` cannot answer yet but will."""

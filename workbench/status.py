@@ -49,6 +49,8 @@ def status_groups(
             groups.append((("faint", printable(f"{name}: loading its new index")),))
         elif side is None and sides and name == "base":
             groups.append((("warn", "base is not indexed: `rankbench index`"),))
+        elif side is None and sides and not name.startswith("run:"):
+            groups.append((("warn", printable(f"{name} was removed, bm25 answers: F4 picks")),))
     if trouble is not None:
         groups.append((("warn", "the catalog did not open: any key tries again"),))
     elif not opened:
@@ -91,7 +93,7 @@ def job_line(job: JobView) -> str:
     if job.state == "queued":
         return f"{head}: waiting"
     parts = []
-    if job.phase:
+    if job.phase and not head.startswith(job.phase):
         parts.append(job.phase)
     if job.steps:
         parts.append(f"step {job.step:,}/{job.steps:,}")
@@ -116,8 +118,8 @@ def job_news(job: JobView) -> tuple[str, str] | None:
     """The notice for a job that has just come to its end, and how grave it is."""
     name = job.encoder or job.id
     if job.state == "done":
-        use = " F8 puts it on the right." if job.kind == "train" else ""
-        return f"{name} is ready.{use}", "information"
+        # Of a training run the app says more once it has read the verdict.
+        return f"{name} is ready.", "information"
     if job.state in ("failed", "died"):
         why = f": {job.error}" if job.error else ""
         return f"{job.kind} {name} {job.state}{why}. See `rankbench jobs {job.id} --log`.", "error"

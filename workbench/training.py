@@ -92,6 +92,20 @@ class Trainer:
 
         beside(work, "start", self._post)
 
+    def again(self, name: str) -> None:
+        """Start the run that made the encoder `name` once more, from its card."""
+
+        def work() -> Message:
+            from engine import supervise
+            from engine.jobs.from_card import params_from_card
+            from engine.jobs.train import check
+
+            params, notes = params_from_card(self._workspace, name)
+            check(self._workspace, params)
+            return JobBegun(supervise.start(self._workspace, "train", params).id, notes=notes)
+
+        beside(work, "start", self._post)
+
     def resume(self, job_id: str) -> None:
         """Take up a job that died or was cancelled; `JobBegun` follows, or `TaskFailed`."""
 

@@ -1,4 +1,4 @@
-"""The thread that tails background jobs and tells the app when anything about them changed."""
+"""The thread that looks at what other processes do: background jobs, encoders come and gone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 from engine.workspace import Workspace
-from workbench.messages import JobsChanged, JobView
+from workbench.messages import EncodersChanged, JobsChanged, JobView
 from workbench.searching import trouble_of
 
 if TYPE_CHECKING:
@@ -27,14 +27,21 @@ ENDED = ("done", "failed", "cancelled")
 FindJobs = Callable[[], Sequence[JobView]]
 
 
-class JobWatcher:
-    """Asks `find` every half second and posts `JobsChanged` when its answer differs."""
+class Watcher:
+    """Looks every half second at what other processes do.
 
-    def __init__(self, find: FindJobs, post: Callable[[Message], object]) -> None:
+    It posts `JobsChanged` when the answer of `find` differs, and `EncodersChanged` when something
+    came into or went out of `encoders_dir`.
+    """
+
+    def __init__(
+        self, find: FindJobs, encoders_dir: Path, post: Callable[[Message], object]
+    ) -> None:
         self._find = find
+        self._encoders_dir = encoders_dir
         self._post = post
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -44,6 +51,7 @@ class JobWatcher:
 
     def _run(self) -> None:
         last: JobsChanged | None = None
+        entries = self._entries()
         while not self._stop.is_set():
             try:
                 now = JobsChanged(self._find())
@@ -52,7 +60,16 @@ class JobWatcher:
             if last is None or (now.jobs, now.trouble) != (last.jobs, last.trouble):
                 self._post(now)
                 last = now
+            if (found := self._entries()) != entries:
+                entries = found
+                self._post(EncodersChanged())
             self._stop.wait(POLL_S)
+
+    def _entries(self) -> frozenset[str]:
+        # One that is being written or deleted has a name with a dot.
+        with suppress(OSError):
+            return frozenset(n for n in os.listdir(self._encoders_dir) if not n.startswith("."))
+        return frozenset()
 
 
 def jobs_of(workspace: Workspace) -> FindJobs:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from sklearn.metrics import cohen_kappa_score
 
 from engine.catalog.queries import JudgedQuery
 from engine.evaluation.agreement import IMPORTED, agreements, disputes
@@ -26,6 +27,18 @@ def test_kappa_is_what_a_hand_count_gives() -> None:
     (found,) = agreements(list_verdicts([], [*said("ann", "EEII."), *said("bob", "EEEIE")]))
     assert (found.judges, found.n, found.same) == (("ann", "bob"), 4, 3)
     assert found.kappa == pytest.approx(0.5)
+
+
+def test_kappa_is_that_of_the_textbook_and_of_scikit_learn() -> None:
+    # 50 proposals, two readers: 20 both yes, 5 and 10 apart, 15 both no; kappa .4.
+    ann, bob = "E" * 25 + "I" * 25, "E" * 20 + "I" * 5 + "E" * 10 + "I" * 15
+    (found,) = agreements(list_verdicts([], [*said("ann", ann), *said("bob", bob)]))
+    assert found.kappa == pytest.approx(0.4) and (found.n, found.same) == (50, 35)
+    ann, bob = "EESSCCIIESCI", "ESSSCIIIEECI"
+    (found,) = agreements(list_verdicts([], [*said("ann", ann), *said("bob", bob)]))
+    assert found.kappa == pytest.approx(cohen_kappa_score(list(ann), list(bob)))
+    # By hand: 9 of 12 the same, by chance (3*4 + 3*3 + 3*2 + 3*3) / 144 = .25.
+    assert found.kappa == pytest.approx((0.75 - 0.25) / 0.75)
 
 
 def test_the_imported_judgments_are_one_more_judge() -> None:

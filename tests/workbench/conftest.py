@@ -30,7 +30,9 @@ class Watched(RankbenchApp):
     def post_display_hook(self) -> None:
         super().post_display_hook()
         if self.compare.is_mounted and self.screen is self.compare:
-            shown = {part.painted for part in (self.compare.delta_line, *self.compare.lists)}
+            parts = (self.compare.delta_line, *self.compare.lists)
+            # On a busy machine the first frame may come before the lists are painted at all.
+            shown = {part.painted for part in parts if part.painted}
             self.torn += len(shown) > 1
 
 

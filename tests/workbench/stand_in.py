@@ -191,6 +191,9 @@ class StandIn:
     def judged_queries(self) -> Sequence[JudgedQuery]:
         return self.queries
 
+    def titles(self) -> Mapping[str, str]:
+        return self.rows
+
     def product(self, product_id: str) -> Mapping[str, str]:
         title = self.rows[product_id]
         words = "A long text [/] about the thing. " * 6

@@ -14,8 +14,10 @@ from pathlib import Path
 
 import pytest
 from looking import answered, page, until
+from shelved import shelve, verdict
 from stand_in import StandIn, workspace
 
+from engine.encoders.card import Card, write_card
 from engine.records import Verdict, Verdicts
 from engine.workspace import Workspace
 from workbench.app import RankbenchApp
@@ -128,6 +130,39 @@ async def test_queries(make_app, tmp_path: Path, look: str, size: tuple[int, int
         await pilot.press("down")
         await pilot.pause()
         check(f"queries-{look}-{size[0]}x{size[1]}", app.export_screenshot(), tmp_path)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_encoders_and_the_page_of_a_run(
+    make_app, tmp_path: Path, look: str, size: tuple[int, int]
+) -> None:
+    app = make(make_app, tmp_path, look)
+    base = app.workspace.encoders_dir / "base"
+    base.mkdir(parents=True)
+    # The packaged one's size is not ours to keep.
+    (base / "modules.json").write_text("[]")
+    write_card(base, Card("base", base="all-MiniLM-L6-v2"))
+    shelve(app.workspace, "tuned-01", verdict("tuned-01", queries=4))
+    bad = verdict("tuned-02", "do not use this one", (-0.051, -0.08, -0.02))
+    shelve(app.workspace, "tuned-02", bad, parents=("tuned-01", "base"))
+    unsure = verdict("mine", "not shown safe", (0.0, -0.04, 0.03))
+    shelve(app.workspace, "a-name-of-forty-letters-for-one-encoder", unsure, built=False)
+    ages = ("tuned-01", "tuned-02", "a-name-of-forty-letters-for-one-encoder")
+    for age, name in enumerate(ages):
+        os.utime(app.workspace.encoders_dir / name, (age, age))
+    async with app.run_test(size=size) as pilot:
+        await until(lambda: app.sides != ())
+        await pilot.press("f6")
+        await until(lambda: len(app.screen.table.rows) == 4, seconds=20)
+        await pilot.press("home", "down", "down")
+        await until(lambda: "tuned-01 (flags) → " in page(app))
+        await pilot.pause()
+        where = f"{look}-{size[0]}x{size[1]}"
+        check(f"encoders-{where}", app.export_screenshot(), tmp_path)
+        await pilot.press("up", "enter")
+        await until(lambda: app.screen._titles != {})
+        await pilot.pause()
+        check(f"run-{where}", app.export_screenshot(), tmp_path)
 
 
 @pytest.mark.parametrize(

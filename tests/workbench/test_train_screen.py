@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from looking import answered, lines, page, until
+from shelved import shelve
 from stand_in import StandIn, Status
 
 from engine import supervise
@@ -182,7 +183,7 @@ async def test_jobs_are_shown_cancelled_and_taken_up_again(make_app, ws, monkeyp
         await until(lambda: app.jobs != ())
         await pilot.press("f5")
         await until(lambda: "d-1: waiting" in page(app))
-        expected = "training · step 30/120 · loss .83 · held out .412 · 2 min left"
+        expected = "training c-1: step 30/120 · loss .83 · held out .412 · 2 min left"
         assert expected in page(app)
         assert "training b-1: died  r takes it up again" in page(app)
         await pilot.press("tab", "down", "c")
@@ -195,6 +196,7 @@ async def test_jobs_are_shown_cancelled_and_taken_up_again(make_app, ws, monkeyp
 async def test_f8_puts_the_new_encoder_on_the_right_and_keeps_it(make_app, ws) -> None:
     jobs = [JobView("0001", "train", "running", "fresh-02", 10, 40)]
     stand_in = StandIn()
+    shelve(ws, "fresh-02")
     app = make_app(stand_in, root=ws, find_jobs=lambda: list(jobs))
     async with app.run_test(size=(100, 24), notifications=True) as pilot:
         await pilot.press(*"lamp")

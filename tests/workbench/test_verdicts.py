@@ -256,6 +256,36 @@ async def test_what_another_process_says_is_counted(make_app, ws, comparer) -> N
         await until(lambda: "2 verdicts" in page(app), seconds=10)
 
 
+async def test_verdicts_typed_in_one_read_are_all_kept_in_order(make_app, ws, comparer) -> None:
+    app = make_app(comparer)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await into_the_list(app, pilot, "tent lamp")
+        first, second = (hit.product_id for hit in app.compare.baseline.hits[:2])
+        await pilot.press("x", "x", "e", "u", "U", "down", "x", "u", "s", "u", "U")
+        await until(lambda: app.judging.standing == 2)
+        await until(lambda: marks(app) == {first: "E*", second: "S*"})
+    assert {v.product_id: v.grade for v in standing(ws)} == {first: "E", second: "S"}
+    with Verdicts(ws.records_path) as verdicts:
+        # Nothing is overwritten: five verdicts, three taken back, two given again.
+        assert len(verdicts.history()) == 10
+
+
+async def test_two_apps_show_each_others_verdicts(make_app, ws) -> None:
+    apps = [make_app(StandIn(records=ws.records_path)) for _ in range(2)]
+    one, other = apps
+    async with other.run_test(size=(100, 30)) as pilot, one.run_test(size=(100, 30)) as fingers:
+        await into_the_list(other, pilot, "tent lamp")
+        await into_the_list(one, fingers, "tent lamp")
+        first = one.compare.baseline.hit.product_id
+        await fingers.press("x")
+        # Nobody types in the other one.
+        await until(lambda: marks(other) == {first: "I!"}, seconds=10)
+        await fingers.press("u")
+        await until(lambda: marks(other) == {}, seconds=10)
+        await pilot.press("e")
+        await until(lambda: marks(one) == {first: "E*"}, seconds=10)
+
+
 async def test_a_verdict_makes_the_query_set_be_evaluated_again(make_app, ws, comparer) -> None:
     app = make_app(comparer)
     async with app.run_test(size=(100, 30)) as pilot:

@@ -38,6 +38,7 @@ _TRAIN = Key("F5", "train", "app.train")
 _REST = (
     Key("F3", "left side", "app.pick('baseline')", "left"),
     Key("F4", "right side", "app.pick('candidate')", "right"),
+    Key("F6", "encoders", "app.encoders"),
     Key("^P", "all commands", "app.command_palette", "more"),
 )
 IN_QUERY = (

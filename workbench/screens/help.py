@@ -26,6 +26,8 @@ KEYS = (
     ("F3 F4", "pick the left side, the right side ([ and ] in a list)"),
     ("Ctrl+P", "every command by name: sides, themes, judged queries, cancelling a job"),
     ("F5", "train: the basket of verdicts and the jobs; and back"),
+    ("F6", "encoders: where each comes from and what it is worth; and back"),
+    ("F7", "the page of the newest training run: what it fixed, what it broke"),
     ("F8", "put the newest trained encoder on the right"),
     ("F10 Ctrl+Q", "quit; background jobs go on"),
     ("in the query", ""),
@@ -53,6 +55,13 @@ KEYS = (
     ("o p n", "from verdicts, judgments or both; the recipe; the encoder's name"),
     ("v", "use queries of the dev and test splits too: no measure on them is fair after that"),
     ("Tab", "the jobs; c cancels one, r takes up one that died or was cancelled"),
+    ("in Encoders", ""),
+    ("Enter", "the page of the run that made it"),
+    ("l r", "put it on the left, on the right: any two can be compared"),
+    ("t", "train it again, by the recipe of its card, on the data and verdicts of today"),
+    ("m", "time one query on it"),
+    ("w v", "write the encoder, or its vectors, to a path"),
+    ("d", "remove it with its index, after a question"),
 )
 NUMBERS = (
     ("E S C I ·", "Exact, Substitute, Complement, Irrelevant, not judged"),
@@ -67,6 +76,10 @@ NUMBERS = (
     ("judged@10", "share of the first ten that has a grade (judged, in a narrow list)"),
     ("RBO ideal", "how alike this side and a ranking by grade are (ideal, in a narrow list)"),
     ("unseen, seen", "whether this encoder was trained on the query: trust unseen"),
+    (
+        "safe to try",
+        "unseen queries lose at most .02 NDCG@10, by the interval's lower end",
+    ),
     ("saved", "the last answer of the session before; a live one follows"),
 )
 

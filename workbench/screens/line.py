@@ -1,4 +1,4 @@
-"""One line to type: a note on a verdict, an encoder's name."""
+"""One line to type: a note on a verdict, an encoder's name, a path."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from workbench.widgets.edited_line import EditedLine
 from workbench.widgets.lines import Key, KeyLine
 
 LIMIT = 500
-_KEYS = (Key("Enter", "keep", "screen.keep"), Key("Esc", "back", "screen.dismiss"))
 
 
 class LineScreen(ModalScreen[str | None]):
@@ -28,8 +27,9 @@ class LineScreen(ModalScreen[str | None]):
         Binding("escape", "dismiss", "Back", show=False, priority=True),
     ]
 
-    def __init__(self, head: str, placeholder: str, value: str = "") -> None:
+    def __init__(self, head: str, placeholder: str, value: str = "", *, does: str = "keep") -> None:
         super().__init__()
+        self._keys = (Key("Enter", does, "screen.keep"), Key("Esc", "back", "screen.dismiss"))
         self._head = printable(head)
         self._line = EditedLine(
             value=value, placeholder=placeholder, id="typed", compact=True, max_length=LIMIT
@@ -39,7 +39,7 @@ class LineScreen(ModalScreen[str | None]):
         with Vertical(classes="box line-box"):
             yield Static(self._head, id="head", markup=False)
             yield self._line
-            yield KeyLine(_KEYS, id="keys")
+            yield KeyLine(self._keys, id="keys")
 
     @on(Input.Submitted)
     def action_keep(self) -> None:

@@ -1,0 +1,118 @@
+"""What the threads tell that goes straight to the screen that waits for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from workbench import messages
+from workbench.rooms import Rooms
+from workbench.run_page import run_news
+
+if TYPE_CHECKING:
+    from workbench.evaluating import Evaluations
+    from workbench.shelf import Shelf
+
+_SIDES = {"baseline": "left", "candidate": "right"}
+
+
+class Hearing(Rooms):
+    """An app that hands such messages on; each finds its screen open, or has come too late."""
+
+    evaluations: Evaluations
+    shelf: Shelf
+
+    @property
+    def wanted(self) -> tuple[str, str]:
+        """The sides the person chose, left and right."""
+        raise NotImplementedError
+
+    def say(self, text: str, severity: Any = "information") -> None:
+        raise NotImplementedError
+
+    def on_evaluation_progress(self, message: messages.EvaluationProgress) -> None:
+        self.evaluations.progressed(message)
+
+    def on_evaluated(self, message: messages.Evaluated) -> None:
+        self.evaluations.ended(message)
+
+    def on_summarised(self, message: messages.Summarised) -> None:
+        self.evaluations.summarised(message)
+
+    def on_basket_known(self, message: messages.BasketKnown) -> None:
+        if train := self.train_screen():
+            train.show_basket(message)
+
+    def on_job_begun(self, message: messages.JobBegun) -> None:
+        did = "goes on from where it was" if message.resumed else "has started"
+        self.say(f"Job {message.job_id} {did}; it runs beside you, and on when you leave.")
+        if message.notes:
+            self.say(f"Other than then: {'; '.join(message.notes)}.")
+        if train := self.train_screen():
+            train.show_begun()
+
+    def on_task_failed(self, message: messages.TaskFailed) -> None:
+        if train := self.train_screen():
+            train.show_begun()
+        self.say(f"{message.trouble.what} {message.trouble.todo}", "warning")
+
+    def on_product_known(self, message: messages.ProductKnown) -> None:
+        if product := self.product_screen():
+            product.show(message)
+
+    def on_titles_known(self, message: messages.TitlesKnown) -> None:
+        if run := self.run_screen():
+            run.show_titles(message)
+
+    # Encoders
+
+    def on_encoders_changed(self) -> None:
+        self.searcher.refresh_sides()
+        if self.encoders_screen():
+            self.shelf.look()
+
+    def on_encoders_known(self, message: messages.EncodersKnown) -> None:
+        if message.trouble is None:
+            self.shelf.rows, self.shelf.defaults = message.rows, message.defaults
+        if encoders := self.encoders_screen():
+            encoders.show_known(message)
+
+    def on_lineage_known(self, message: messages.LineageKnown) -> None:
+        if encoders := self.encoders_screen():
+            encoders.show_lineage(message)
+
+    def on_latency_known(self, message: messages.LatencyKnown) -> None:
+        self.shelf.measured(message)
+        if message.trouble is not None:
+            self.say(f"{message.trouble.what} {message.trouble.todo}", "warning")
+        if encoders := self.encoders_screen():
+            encoders.renew()
+
+    def on_encoder_removed(self, message: messages.EncoderRemoved) -> None:
+        self.say(f"{message.name} and its index are removed.")
+        # A side that it was on goes back to what it is without a choice.
+        for place, side in zip(_SIDES, self.wanted, strict=True):
+            if side == message.name:
+                self.choose_side(place, "base" if place == "baseline" else "")
+        self.searcher.refresh_sides()
+        self.shelf.look()
+
+    def on_put_on(self, message: messages.PutOn) -> None:
+        """An encoder that can answer goes on its side; of one that cannot, why is said."""
+        done = f"{message.name} is on the {_SIDES[message.place]}." if message.name else ""
+        if message.name:
+            self.choose_side(message.place, message.name)
+        said = f"{message.words} {done or message.todo}".strip()
+        self.say(said, "warning" if message.words else "information")
+
+    def on_run_known(self, message: messages.RunKnown) -> None:
+        if message.ended:
+            self.say(*run_news(message.name, message.verdict))
+        elif message.verdict:
+            self.show_run(message.name, message.verdict)
+        else:
+            from workbench.screens.encoders import NO_RUN
+
+            self.say(NO_RUN.format(message.name))
+
+    def on_done(self, message: messages.Done) -> None:
+        self.say(message.text)

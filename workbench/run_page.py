@@ -1,0 +1,167 @@
+"""The page of a run as lines: what it fixed, what it broke, and whether to try it.
+
+The words are those of `rankbench runs NAME`; every number stands with its name, its set and its n.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+from engine.measures import CATALOG_DEPTH
+from workbench.text import change, count, fit, measure, printable
+from workbench.widgets.painted import Piece
+
+INKS = {"safe to try": "gain", "not shown safe": "warn", "do not use this one": "loss"}
+"""The ink of each call."""
+Line = list[Piece]
+_NUMBERS = 22
+_WIDEST = 110
+
+
+def run_head(verdict: Mapping[str, Any]) -> Line:
+    """`flags-01 against base: safe to try`."""
+    call = str(verdict["call"])
+    who = printable(f"{verdict['encoder']} against {verdict['base']}: ")
+    return [("strong", f" {who}"), (INKS.get(call, "plain"), call)]
+
+
+def run_news(name: str, verdict: Mapping[str, Any]) -> tuple[str, str]:
+    """The notice for a run that has ended well, and how grave it is."""
+    call = str(verdict.get("call", ""))
+    if not call:
+        return f"{name} is ready. F8 puts it on the right.", "information"
+    told = f"{name} is ready: {call}. F7 says why, F8 puts it right."
+    return told, "warning" if INKS.get(call) == "loss" else "information"
+
+
+def run_lines(verdict: Mapping[str, Any], titles: Mapping[str, str], width: int) -> list[Line]:
+    """The page in lines of `width` cells; `titles` are of the products known so far."""
+    width = min(width, _WIDEST)
+    lines = [_plain(line) for line in textwrap.wrap(printable(verdict["why"]), width - 2)]
+    lines.append([("faint", f" It was trained in {verdict['seconds']:,.0f} s.")])
+    lines += _unseen(verdict)
+    if verdict["flagged"]:
+        lines += _flagged(verdict)
+    if verdict["worst"]:
+        lines += _worst(verdict, width)
+    for query in verdict["flagged"]:
+        lines += _query(query, titles, width)
+    return lines
+
+
+def _unseen(verdict: Mapping[str, Any]) -> list[Line]:
+    lines: list[Line] = [[], _head("unseen queries", "judged as imported, no training saw them")]
+    unseen = verdict["unseen"]
+    if not unseen or unseen["mean"] is None:
+        lines.append(_plain("none that are judged"))
+    else:
+        mean = unseen["mean"]
+        span = f"({change(unseen['low'])} to {change(unseen['high'])}, n {unseen['n']:,})"
+        counts = f"{unseen['improved']:,} improved, {unseen['unchanged']:,} unchanged, "
+        lines += [
+            [*_name("catalog NDCG@10"), (_ink(mean), change(mean)), ("plain", f" {span}")],
+            [*_name("queries"), ("plain", f"{counts}{unseen['harmed']:,} harmed; {_p(unseen)}")],
+        ]
+        if verdict["rbo"] is not None:
+            told = f"{measure(verdict['rbo'])} (mean of the same queries)"
+            lines.append([*_name(f"rbo to {printable(verdict['base'])}"), ("plain", told)])
+    return lines
+
+
+def _flagged(verdict: Mapping[str, Any]) -> list[Line]:
+    flagged = verdict["flagged"]
+    lines: list[Line] = [[], _head("flagged", count(len(flagged), "query", "queries"))]
+    for wanted, ink in (("fall", "loss"), ("rise", "gain")):
+        moved = [m for query in flagged for m in query["moved"] if m["wanted"] == wanted]
+        if moved:
+            before, after = (
+                fmean(m[side] or CATALOG_DEPTH + 1 for m in moved) for side in ("base", "tuned")
+            )
+            told = f"mean rank {before:,.1f} → {after:,.1f} (n {count(len(moved), 'result')})"
+            lines.append([*_name(f"should {wanted}", ink), ("plain", told)])
+            if wanted == "fall":
+                left = f"{verdict['left_top_ten']:,} of {verdict['in_top_ten']:,}"
+                lines.append([*_name(""), ("plain", f"{left} left the top 10")])
+    for judged, words in (("imported", "before the flags"), ("merged", "with the flags")):
+        pairs = [query[judged] for query in flagged if None not in query[judged]]
+        if pairs:
+            before, after = (fmean(pair[side] for pair in pairs) for side in (0, 1))
+            told = f"by the judgments {words} (n {len(pairs):,})"
+            lines.append([*_name("catalog NDCG@10"), *_pair(before, after), ("faint", f" {told}")])
+    return lines
+
+
+def _worst(verdict: Mapping[str, Any], width: int) -> list[Line]:
+    room = width - _NUMBERS - 3
+    columns = f" {'base':>6} {'tuned':>6} {'delta':>7}"
+    head = fit("worst on unseen queries, catalog NDCG@10", room)
+    lines: list[Line] = [[], [("strong", f" {head}"), ("faint", columns)]]
+    for row in verdict["worst"]:
+        delta = row["tuned"] - row["base"]
+        lines.append(
+            [
+                ("plain", f"   {fit(printable(row['query']), room - 2)}"),
+                ("plain", f" {measure(row['base']):>6} {measure(row['tuned']):>6} "),
+                (_ink(delta), f"{change(delta):>7}"),
+            ]
+        )
+    return lines
+
+
+def _query(query: Mapping[str, Any], titles: Mapping[str, str], width: int) -> list[Line]:
+    """One flagged query: its NDCG@10 under both sets of judgments, and its products' ranks."""
+    room = width - _NUMBERS - 3
+    head = fit(f"flagged: {printable(query['query'])}", room)
+    columns = f" {'base rank':>10} {'tuned rank':>10}"
+    lines: list[Line] = [[], [("strong", f" {head}"), ("faint", columns)]]
+    for moved in query["moved"]:
+        ink = "loss" if moved["wanted"] == "fall" else "gain"
+        ranks = "".join(f" {_rank(moved[side]):>10}" for side in ("base", "tuned"))
+        product = moved["product_id"]
+        title = printable(titles.get(product) or product)
+        lines.append(
+            [
+                (ink, f"   {moved['wanted']} "),
+                ("plain", fit(title, room - 7)),
+                ("plain", ranks),
+            ]
+        )
+    for judged, words in (("imported", "before the flags"), ("merged", "with the flags")):
+        if None in query[judged]:
+            lines.append([("faint", f"   NDCG@10 {words}: not judged")])
+        else:
+            lines.append([("faint", f"   NDCG@10 {words} "), *_pair(*query[judged])])
+    return lines
+
+
+def _plain(text: str) -> Line:
+    return [("plain", f" {text}")]
+
+
+def _head(name: str, says: str) -> Line:
+    return [("strong", f" {name}"), ("faint", f"  {says}")]
+
+
+def _name(text: str, ink: str = "faint") -> Line:
+    return [(ink, f"   {text:<17}")]
+
+
+def _pair(before: float, after: float) -> Sequence[Piece]:
+    delta = after - before
+    return (("plain", f"{measure(before)} → {measure(after)} "), (_ink(delta), change(delta)))
+
+
+def _ink(delta: float) -> str:
+    return "faint" if abs(delta) < 5e-4 else "gain" if delta > 0 else "loss"
+
+
+def _p(unseen: Mapping[str, Any]) -> str:
+    p = unseen["p"]
+    return "p < .001" if p is not None and p < 0.001 else f"p {measure(p).strip()}"
+
+
+def _rank(rank: int | None) -> str:
+    return f"{rank:,}" if rank else f"> {CATALOG_DEPTH:,}"
