@@ -1,6 +1,6 @@
 """The page of a run as lines: what it fixed, what it broke, and whether to try it.
 
-The words are those of `rankbench runs NAME`; every number stands with its name, its set and its n.
+The words are those of `rankbench encoders NAME`; every number stands with its name, its set and n.
 """
 
 from __future__ import annotations

@@ -84,10 +84,12 @@ class Trainer:
 
         def work() -> Message:
             from engine import supervise
+            from engine.jobs.material import check_basket
             from engine.jobs.train import check
 
             params = choice.params()
             check(self._workspace, params)
+            check_basket(self._workspace, params)
             return JobBegun(supervise.start(self._workspace, "train", params).id)
 
         beside(work, "start", self._post)
@@ -98,10 +100,12 @@ class Trainer:
         def work() -> Message:
             from engine import supervise
             from engine.jobs.from_card import params_from_card
+            from engine.jobs.material import check_basket
             from engine.jobs.train import check
 
             params, notes = params_from_card(self._workspace, name)
             check(self._workspace, params)
+            check_basket(self._workspace, params)
             return JobBegun(supervise.start(self._workspace, "train", params).id, notes=notes)
 
         beside(work, "start", self._post)
@@ -132,19 +136,9 @@ class Trainer:
                 self._post(message)
 
     def _basket(self, choice: Choice) -> Basket:
-        from engine.jobs.material import read_merged, read_texts
-        from engine.training.basket import basket
-        from engine.training.recipe import load_recipe
+        from engine.jobs.material import read_basket
 
-        return basket(
-            read_merged(self._workspace),
-            read_texts(self._workspace)[0],
-            self._top,
-            load_recipe(choice.recipe),
-            source=choice.source,
-            include_test=choice.include_test,
-            deselected=choice.deselected,
-        )
+        return read_basket(self._workspace, choice.params(), top=self._top)
 
     def _top(self, side: str, query: str) -> Sequence[str]:
         """What `side` ranks highest for `query`; empty where it cannot answer."""

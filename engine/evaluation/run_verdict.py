@@ -109,21 +109,24 @@ class RunVerdict:
     @property
     def left_top_ten(self) -> tuple[int, int]:
         """Of the flagged products the base had in its top 10, how many left it; and how many."""
-        shown = [m for m in self._falling if m.base is not None and m.base <= 10]
+        shown = [m for m in self._wanted("fall") if m.base is not None and m.base <= 10]
         return sum(m.tuned is None or m.tuned > 10 for m in shown), len(shown)
 
-    def mean_ranks(self) -> tuple[float, float] | None:
-        """Mean rank of the flagged products under base and tuned; past the depth counts as next."""
-        if not self._falling:
-            return None
+    def mean_ranks(self, wanted: str = "fall") -> tuple[float, float] | None:
+        """Mean rank under base and tuned of the products wanted to "fall", or to "rise".
+
+        A rank past the depth counts as the next; None without such products.
+        """
+        moved = self._wanted(wanted)
         past = CATALOG_DEPTH + 1
-        return fmean(m.base or past for m in self._falling), fmean(
-            m.tuned or past for m in self._falling
+        return (
+            (fmean(m.base or past for m in moved), fmean(m.tuned or past for m in moved))
+            if moved
+            else None
         )
 
-    @property
-    def _falling(self) -> list[Moved]:
-        return [m for query in self.flagged for m in query.moved if m.wanted == "fall"]
+    def _wanted(self, wanted: str) -> list[Moved]:
+        return [m for query in self.flagged for m in query.moved if m.wanted == wanted]
 
     def to_json(self) -> dict[str, Any]:
         left, shown = self.left_top_ten
@@ -132,7 +135,7 @@ class RunVerdict:
             "measure": PRIMARY,
             "left_top_ten": left,
             "in_top_ten": shown,
-            "mean_ranks": self.mean_ranks(),
+            "mean_ranks": {wanted: self.mean_ranks(wanted) for wanted in ("fall", "rise")},
         }
 
 

@@ -32,7 +32,7 @@ from engine.training.recipe import load_recipe
 from engine.training.train import train
 from engine.workspace import Workspace, open_workspace
 
-ALPHAS = (0.25, 0.5, 0.75, 1.0)
+ALPHAS = (0.5, 0.75, 1.0)
 Side = tuple[SentenceEncoder, np.ndarray]
 
 

@@ -98,4 +98,4 @@ def test_the_counts_of_what_left_the_top_ten() -> None:
     changed = replace(verdict, flagged=(replace(query, moved=moved),))
     assert changed.left_top_ten == (1, 1)
     assert changed.mean_ranks() == (20.5, (30 + 1001) / 2)
-    assert changed.to_json()["mean_ranks"] == (20.5, 515.5)
+    assert changed.to_json()["mean_ranks"] == {"fall": (20.5, 515.5), "rise": None}

@@ -105,5 +105,5 @@ def verdict(
         "measure": "ndcg@10",
         "left_top_ten": 2 * queries,
         "in_top_ten": 2 * queries,
-        "mean_ranks": (4.5, 516.0) if queries else None,
+        "mean_ranks": {"fall": (4.5, 516.0) if queries else None, "rise": None},
     }

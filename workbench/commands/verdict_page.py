@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from workbench.commands.output import cut, number, p_value, say, table
+from workbench.commands.output import count, cut, number, p_value, say, table
 
 _FLAGGED_SHOWN = 20
 
@@ -46,12 +46,15 @@ def show_page(verdict: Mapping[str, Any]) -> None:
 def _show_flagged(verdict: Mapping[str, Any]) -> None:
     flagged = verdict["flagged"]
     click.echo()
-    before, after = verdict["mean_ranks"] or (None, None)
-    ranks = f"mean rank {number(before, 1)} -> {number(after, 1)}"
-    click.echo(
-        f"flagged: {len(flagged)} queries; results that should fall: {ranks}, "
-        f"{verdict['left_top_ten']} of {verdict['in_top_ten']} left the top 10"
-    )
+    click.echo(f"flagged: {count(len(flagged), 'query', 'queries')}")
+    for wanted, ranks in verdict["mean_ranks"].items():
+        if ranks:
+            before, after = (number(rank, 1) for rank in ranks)
+            told = f"results that should {wanted}: mean rank {before} -> {after}"
+            if wanted == "fall":
+                left = f"{verdict['left_top_ten']} of {verdict['in_top_ten']}"
+                told += f", {left} left the top 10"
+            click.echo(told)
     for judged, words in (("imported", "before the flags"), ("merged", "with the flags")):
         pairs = [query[judged] for query in flagged if None not in query[judged]]
         if pairs:
