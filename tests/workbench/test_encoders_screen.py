@@ -290,7 +290,7 @@ async def test_an_encoder_that_another_process_adds_comes_into_the_table(make_ap
 async def test_training_again_starts_a_job_with_the_cards_params(
     make_app, shelf, monkeypatch
 ) -> None:
-    from engine.jobs import from_card, train
+    from engine.jobs import from_card, material, train
 
     begun: list[dict[str, Any]] = []
 
@@ -301,6 +301,7 @@ async def test_training_again_starts_a_job_with_the_cards_params(
     params = {"recipe": "flags", "seed": 3}
     monkeypatch.setattr(supervise, "start", start)
     monkeypatch.setattr(train, "check", lambda ws, given: None)
+    monkeypatch.setattr(material, "check_basket", lambda ws, given, *more: None)
     monkeypatch.setattr(
         from_card, "params_from_card", lambda ws, name: (params, ("the catalog differs",))
     )
