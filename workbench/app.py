@@ -22,21 +22,20 @@ os.environ.setdefault("TEXTUAL_FPS", "120")
 from textual.binding import Binding, BindingType
 
 from engine.catalog.queries import JudgedQuery
-from engine.ranking.comparison import Hit, SideResult
 from engine.workspace import Workspace
 from workbench import judging, messages, saved, themes
-from workbench.cancelling import CancelJob, cancel_beside, canceller_of
+from workbench.background import Background
+from workbench.cancelling import CancelJob, canceller_of
 from workbench.choices import keep_choices
 from workbench.evaluating import Evaluations
-from workbench.hearing import Hearing
 from workbench.judging import Judging
 from workbench.messages import EvaluationKey, PaintRecord, Request, Trouble
 from workbench.palette import QueryCommands, WorkbenchCommands
 from workbench.screens.compare import CompareScreen
 from workbench.searching import ComparerLike, SearchThread, SideLike, opener_of
-from workbench.shelf import NO_ENCODER, Shelf
+from workbench.shelf import Shelf
 from workbench.sides import Sides
-from workbench.status import LIVE, job_name, job_news, jobs_news, status_groups
+from workbench.status import status_groups
 from workbench.text import printable
 from workbench.training import Trainer
 from workbench.watching import FindJobs, Watcher, jobs_of
@@ -47,7 +46,7 @@ _LOOK_S = 2.0
 _ERROR_S = 10.0
 
 
-class RankbenchApp(Hearing):
+class RankbenchApp(Background):
     """Two rankings side by side, live."""
 
     TITLE = "rankbench"
@@ -83,13 +82,13 @@ class RankbenchApp(Hearing):
         self.workspace = workspace
         self.settings = workspace.settings
         self.judged: tuple[JudgedQuery, ...] = ()
-        self.jobs: tuple[messages.JobView, ...] = ()
         self.trouble: Trouble | None = None
         self.paint_log: deque[PaintRecord] = deque(maxlen=10_000)
         self.evaluations = Evaluations(self.queries_screen, lambda: self.evaluation_key)
         self.judging = Judging(workspace, self.post_message)
-        self._jobs_known = False
-        self._newest = ""
+        self.unkept = 0
+        """Once the app has ended: how much of what was said could not be written."""
+        self._told = saved.ended_before(workspace.cache_dir)
         self._opened = False
         self._sides = Sides()
         self._cancel = cancel_job or canceller_of(workspace)
@@ -130,7 +129,8 @@ class RankbenchApp(Hearing):
     def on_unmount(self) -> None:
         self.watcher.stop()
         self._keep_comparison()
-        self.judging.recorder.stop()
+        self.keep_told()
+        self.unkept = self.judging.recorder.stop()
         self.searcher.stop()
 
     # Searching
@@ -214,13 +214,10 @@ class RankbenchApp(Hearing):
 
     # Judging
 
-    def judge(self, side: SideResult, hit: Hit, grade: str, *, bad: bool, note: str = "") -> None:
-        """Write down a verdict on a hit of `side`; its row is marked once it is on the disk."""
-        if self.compare.comparison is not None:
-            self.judging.give(self.compare.comparison, side, hit, grade, bad=bad, note=note)
-
     def on_recorded(self, message: messages.Recorded) -> None:
-        self.judging.own = True
+        if message.verdicts or message.separated:
+            # Of nothing to undo no count follows that it could be told by.
+            self.judging.own = True
         self.judging.marks.take(message, self._number)
         self.compare.remark()
         self._renew()
@@ -268,12 +265,14 @@ class RankbenchApp(Hearing):
 
     def on_sides_known(self, message: messages.SidesKnown) -> None:
         gone = {name for name in self.wanted if self._sides.is_gone(name)}
-        self._sides.known = message.sides
+        changed, self._sides.known = message.sides != self._sides.known, message.sides
         self._tell_gone(gone)
         self._load_wanted()
         if self.standing != self._answering:
             self.search_again()
             self.evaluations.renew()
+        if changed and self.encoders_screen():
+            self.shelf.look()
         self.update_status()
 
     def _tell_gone(self, before: Collection[str]) -> None:
@@ -297,23 +296,6 @@ class RankbenchApp(Hearing):
     def _load_wanted(self) -> None:
         for name in self._sides.to_load(self.wanted):
             self.searcher.load(name)
-
-    def on_jobs_changed(self, message: messages.JobsChanged) -> None:
-        ended = jobs_news(self.jobs, message.jobs) if self._jobs_known else []
-        self.jobs, self._jobs_known = message.jobs, True
-        for job in ended:
-            if job.state == "done" and job.kind == "train":
-                self._newest = job.encoder
-                self.shelf.read_run(job.encoder, ended=True)
-            elif news := job_news(job):
-                self.say(*news)
-        if ended:
-            self._sides.forget_all()
-            self.evaluations.forget()
-            self.searcher.refresh_sides(reread=True)
-        if train := self.train_screen():
-            train.show_jobs()
-        self.update_status()
 
     def update_status(self) -> None:
         groups = status_groups(
@@ -347,11 +329,6 @@ class RankbenchApp(Hearing):
 
     # Actions
 
-    @property
-    def live_jobs(self) -> list[messages.JobView]:
-        """Jobs that can still be cancelled, oldest first."""
-        return [job for job in self.jobs if job.state in LIVE]
-
     def choose_side(self, place: str, name: str) -> None:
         """Put the side `name` on the left (`baseline`) or the right (`candidate`) and keep it."""
         self._change(**{place: name})
@@ -363,11 +340,6 @@ class RankbenchApp(Hearing):
             encoders.renew()
         self.update_status()
 
-    def cancel_job(self, job: messages.JobView) -> None:
-        """Ask the job to stop, and end it if it does not."""
-        cancel_beside(self._cancel, job.id, self.post_message)
-        self.say(f"{job_name(job).capitalize()} stops at its next step.")
-
     def _theme_chosen(self, name: str) -> None:
         if name != self.settings.theme:
             self._change(theme=name)
@@ -375,19 +347,3 @@ class RankbenchApp(Hearing):
     def _change(self, **values: str) -> None:
         self.settings = replace(self.settings, **values)
         self.searcher.ask(keep_choices(self.workspace.root, values))
-
-    @property
-    def newest_encoder(self) -> str:
-        """The encoder that training made last, "" where there is none."""
-        return self._newest or self._sides.newest_tuned()
-
-    def action_put_right(self) -> None:
-        """Put the newest encoder on the right-hand side, if it is still there."""
-        self.shelf.put_newest(self.newest_encoder)
-
-    def action_newest_run(self) -> None:
-        """Open the page of the run that made the newest encoder."""
-        if name := self.newest_encoder:
-            self.shelf.read_run(name)
-        else:
-            self.say(NO_ENCODER)

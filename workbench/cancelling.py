@@ -38,13 +38,13 @@ def cancel_beside(cancel: CancelJob, job_id: str, post: Callable[[Message], obje
 def beside(
     work: Callable[[], Message | None], name: str, post: Callable[[Message], object]
 ) -> None:
-    """Run `work` on a daemon thread and post the message it returns, or its trouble."""
+    """Run `work` on a daemon thread and post the message it returns, or its trouble by `name`."""
 
     def run() -> None:
         try:
             message = work()
         except Exception as error:
-            message = TaskFailed(trouble_of(error))
+            message = TaskFailed(trouble_of(error), name)
         if message is not None:
             post(message)
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from engine.workspace import Workspace
 from workbench import messages
 from workbench.rooms import Rooms
 from workbench.run_page import run_news
+from workbench.training import START
 
 if TYPE_CHECKING:
     from workbench.evaluating import Evaluations
     from workbench.shelf import Shelf
 
-_SIDES = {"baseline": "left", "candidate": "right"}
+SIDES = {"baseline": "left", "candidate": "right"}
 
 
 class Hearing(Rooms):
@@ -20,6 +22,7 @@ class Hearing(Rooms):
 
     evaluations: Evaluations
     shelf: Shelf
+    workspace: Workspace
 
     @property
     def wanted(self) -> tuple[str, str]:
@@ -47,11 +50,11 @@ class Hearing(Rooms):
         self.say(f"Job {message.job_id} {did}; it runs beside you, and on when you leave.")
         if message.notes:
             self.say(f"Other than then: {'; '.join(message.notes)}.")
-        if train := self.train_screen():
+        if not message.resumed and (train := self.train_screen()):
             train.show_begun()
 
     def on_task_failed(self, message: messages.TaskFailed) -> None:
-        if train := self.train_screen():
+        if message.work == START and (train := self.train_screen()):
             train.show_begun()
         self.say(f"{message.trouble.what} {message.trouble.todo}", "warning")
 
@@ -90,7 +93,7 @@ class Hearing(Rooms):
     def on_encoder_removed(self, message: messages.EncoderRemoved) -> None:
         self.say(f"{message.name} and its index are removed.")
         # A side that it was on goes back to what it is without a choice.
-        for place, side in zip(_SIDES, self.wanted, strict=True):
+        for place, side in zip(SIDES, self.wanted, strict=True):
             if side == message.name:
                 self.choose_side(place, "base" if place == "baseline" else "")
         self.searcher.refresh_sides()
@@ -98,7 +101,7 @@ class Hearing(Rooms):
 
     def on_put_on(self, message: messages.PutOn) -> None:
         """An encoder that can answer goes on its side; of one that cannot, why is said."""
-        done = f"{message.name} is on the {_SIDES[message.place]}." if message.name else ""
+        done = f"{message.name} is on the {SIDES[message.place]}." if message.name else ""
         if message.name:
             self.choose_side(message.place, message.name)
         said = f"{message.words} {done or message.todo}".strip()

@@ -118,11 +118,15 @@ class ProductKnown(Message):
 
 
 class TaskFailed(Message):
-    """Something beside the searches could not be done: a setting written, a job cancelled."""
+    """Something beside the searches could not be done: a setting written, a job cancelled.
 
-    def __init__(self, trouble: Trouble) -> None:
+    `work` is the name it was begun under; "" for what the search thread was asked.
+    """
+
+    def __init__(self, trouble: Trouble, work: str = "") -> None:
         super().__init__()
         self.trouble = trouble
+        self.work = work
 
 
 class Recorded(Message):
@@ -203,7 +207,13 @@ class Summarised(Message):
 
 @dataclass(frozen=True, slots=True)
 class JobView:
-    """What is shown of one job; `score` is of the last look at the held-out queries."""
+    """What is shown of one job.
+
+    Attributes:
+        score: of the last look at the held-out queries.
+        said: the last word of a job that ended, such as what a cancel kept.
+        ended: Unix seconds, None where it has not.
+    """
 
     id: str
     kind: str
@@ -216,6 +226,8 @@ class JobView:
     phase: str = ""
     error: str = ""
     score: float | None = None
+    said: str = ""
+    ended: float | None = None
 
 
 class BasketKnown(Message):
@@ -326,6 +338,15 @@ class PutOn(Message):
         self.name = name
         self.words = words
         self.todo = todo
+
+
+class NotIndexed(Message):
+    """An encoder that was asked for on a side could answer if it were indexed."""
+
+    def __init__(self, place: str, name: str) -> None:
+        super().__init__()
+        self.place = place
+        self.name = name
 
 
 class RunKnown(Message):

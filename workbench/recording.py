@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
     from engine.records import Verdict, Verdicts
     from engine.records import verdicts as records
 
-# Leaving waits this long for what was said last; another process may hold the file.
-_LEAVING_S = 2.0
+# Leaving waits as long as the database does for another process, and then a little.
+_LEAVING_S = 11.0
+_IDLE_S = 2.0
 
 Act = Callable[["Verdicts", str], Message | None]
 
@@ -38,6 +40,8 @@ class Recorder:
         self._condition = threading.Condition()
         self._acts: deque[Act] = deque()
         self._stopping = False
+        self._unwritten = 0
+        """Acts of a person that are neither on the disk nor told to have failed."""
         self._verdicts: Verdicts | None = None
         self._judge = ""
         self._counted = -1
@@ -56,15 +60,15 @@ class Recorder:
             number = verdicts.add([said], judge)
             return Recorded("keep", (replace(said, judge=judge, number=number),))
 
-        self._ask(act)
+        self._say(act)
 
     def undo(self) -> None:
         """Take back the judge's newest act."""
-        self._ask(lambda verdicts, judge: _turned("undo", verdicts.undo(judge)))
+        self._say(lambda verdicts, judge: _turned("undo", verdicts.undo(judge)))
 
     def redo(self) -> None:
         """Give again what was taken back last."""
-        self._ask(lambda verdicts, judge: _turned("redo", verdicts.redo(judge)))
+        self._say(lambda verdicts, judge: _turned("redo", verdicts.redo(judge)))
 
     def separate(self, query: str) -> None:
         """Let `query` share no verdicts with its other spellings."""
@@ -73,19 +77,29 @@ class Recorder:
             verdicts.separate(query, judge)
             return Recorded("separate", separated=query)
 
-        self._ask(act)
+        self._say(act)
 
     def look(self) -> None:
         """Count what stands, if anybody has said anything since; `Standing` follows."""
         self._ask(_nothing)
 
-    def stop(self, wait: float = _LEAVING_S) -> None:
-        """Write what was said and end, waiting at most `wait` seconds."""
+    def stop(self, wait: float = _LEAVING_S) -> int:
+        """Write what was said and end; returns how much of it could not be written.
+
+        Waits at most `wait` seconds, and only while something is to be written.
+        """
         with self._condition:
             self._stopping = True
+            pending = self._unwritten > 0
             self._condition.notify()
         if self._thread.is_alive():
-            self._thread.join(wait)
+            self._thread.join(wait if pending else min(wait, _IDLE_S))
+        return self._unwritten
+
+    def _say(self, act: Act) -> None:
+        with self._condition:
+            self._unwritten += 1
+        self._ask(act)
 
     def _ask(self, act: Act) -> None:
         with self._condition:
@@ -100,22 +114,37 @@ class Recorder:
                 if not self._acts:
                     break
                 act = self._acts.popleft()
-            self._do(act)
+            if not self._do(act) and self._stopping:
+                # What kept this from the disk keeps the rest, and somebody waits to leave.
+                break
         if self._verdicts is not None:
             self._verdicts.close()
 
-    def _do(self, act: Act) -> None:
+    def _do(self, act: Act) -> bool:
+        """Do `act`, post what came of it, and count; False where a word is not on the disk."""
+        said = act is not _nothing
         try:
             verdicts = self._open()
             message = act(verdicts, self._judge)
-            if message is not None:
-                self._post(message)
-            if not self._acts:
-                self._count(verdicts)
         except Exception as error:
             # A file that will not open is the search thread's to tell, until something was said.
-            if act is not _nothing:
+            if said and not self._stopping:
+                self._settle()
                 self._post(RecordingFailed(trouble_of(error)))
+            return not said
+        if said:
+            self._settle()
+        if message is not None:
+            self._post(message)
+        if not self._acts:
+            # What was said stands, whether it can be counted now or at the next look.
+            with suppress(Exception):
+                self._count(verdicts)
+        return True
+
+    def _settle(self) -> None:
+        with self._condition:
+            self._unwritten -= 1
 
     def _open(self) -> Verdicts:
         # Tried again at each act: what kept it from opening may be gone.
@@ -130,8 +159,9 @@ class Recorder:
     def _count(self, verdicts: Verdicts) -> None:
         last = verdicts.last_number()
         if last != self._counted:
+            standing = len(verdicts.standing())
             self._counted = last
-            self._post(Standing(len(verdicts.standing()), last))
+            self._post(Standing(standing, last))
 
 
 def _nothing(verdicts: Verdicts, judge: str) -> None:

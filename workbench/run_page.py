@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from statistics import fmean
 from typing import Any
 
 from engine.measures import CATALOG_DEPTH
@@ -75,21 +74,18 @@ def _flagged(verdict: Mapping[str, Any]) -> list[Line]:
     flagged = verdict["flagged"]
     lines: list[Line] = [[], _head("flagged", count(len(flagged), "query", "queries"))]
     for wanted, ink in (("fall", "loss"), ("rise", "gain")):
-        moved = [m for query in flagged for m in query["moved"] if m["wanted"] == wanted]
-        if moved:
-            before, after = (
-                fmean(m[side] or CATALOG_DEPTH + 1 for m in moved) for side in ("base", "tuned")
-            )
-            told = f"mean rank {before:,.1f} → {after:,.1f} (n {count(len(moved), 'result')})"
+        if ranks := verdict["mean_ranks"][wanted]:
+            before, after = ranks
+            n = sum(m["wanted"] == wanted for query in flagged for m in query["moved"])
+            told = f"mean rank {before:,.1f} → {after:,.1f} (n {count(n, 'result')})"
             lines.append([*_name(f"should {wanted}", ink), ("plain", told)])
             if wanted == "fall":
                 left = f"{verdict['left_top_ten']:,} of {verdict['in_top_ten']:,}"
                 lines.append([*_name(""), ("plain", f"{left} left the top 10")])
     for judged, words in (("imported", "before the flags"), ("merged", "with the flags")):
-        pairs = [query[judged] for query in flagged if None not in query[judged]]
-        if pairs:
-            before, after = (fmean(pair[side] for pair in pairs) for side in (0, 1))
-            told = f"by the judgments {words} (n {len(pairs):,})"
+        if found := verdict["ndcg"][judged]:
+            before, after, n = found
+            told = f"by the judgments {words} (n {n:,})"
             lines.append([*_name("catalog NDCG@10"), *_pair(before, after), ("faint", f" {told}")])
     return lines
 

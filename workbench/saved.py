@@ -1,9 +1,10 @@
-"""The last comparison on disk, painted at the next start before anything else is loaded."""
+"""What one session leaves the next: the last comparison, painted first; which jobs had ended."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from engine.ranking.comparison import SEARCH_MEASURES, Comparison, Hit, SideResult
 
 FILE_NAME = "last-comparison.json"
+ENDED_NAME = "ended-jobs.json"
 _VERSION = 1
 _MOST_BYTES = 1_000_000
 
@@ -35,10 +37,27 @@ def store(directory: Path, comparison: Comparison) -> None:
         "catalog_rows": comparison.catalog_rows,
         "comparison": comparison.to_json(),
     }
-    path = directory / FILE_NAME
+    _write(directory / FILE_NAME, data)
+
+
+def ended_before(directory: Path) -> frozenset[str] | None:
+    """The jobs that had ended when the app was last closed; None where that is not known."""
+    try:
+        data = json.loads((directory / ENDED_NAME).read_text(encoding="utf-8"))
+        return frozenset(str(mark) for mark in data["ended"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def store_ended(directory: Path, marks: Sequence[str]) -> None:
+    """Keep which jobs have ended, for the next start to tell of those that ended since."""
+    _write(directory / ENDED_NAME, {"version": _VERSION, "ended": list(marks)})
+
+
+def _write(path: Path, data: Mapping[str, Any]) -> None:
     beside = path.with_suffix(f".{os.getpid()}.tmp")
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         beside.write_text(json.dumps(data), encoding="utf-8")
         os.replace(beside, path)
     except OSError:

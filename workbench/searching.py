@@ -99,6 +99,8 @@ class SearchThread:
         self._loader = threading.Thread(target=self._load, name="load", daemon=True)
         self.searches = 0
         """Searches that ran, for tests and benchmarks."""
+        self.trouble: Trouble | None = None
+        """Why nothing can answer, after a failed opening until the next try."""
 
     def start(self) -> None:
         self._thread.start()
@@ -138,6 +140,11 @@ class SearchThread:
             if name not in self._to_load:
                 self._to_load.append(name)
             self._condition.notify_all()
+
+    def is_loading(self, name: str) -> bool:
+        """Whether the side `name` is still to be loaded."""
+        with self._condition:
+            return name in self._to_load
 
     def refresh_sides(self, *, reread: bool = False) -> None:
         """Post the sides as they are now; `reread` also forgets what is kept of the catalog."""
@@ -192,7 +199,8 @@ class SearchThread:
             judged = comparer.judged_queries()
             sides = comparer.sides()
         except Exception as error:
-            self._post(messages.OpeningFailed(trouble_of(error)))
+            self.trouble = trouble_of(error)
+            self._post(messages.OpeningFailed(self.trouble))
             return False
         self._comparer = comparer
         self._post(messages.Opened(judged))
@@ -206,6 +214,7 @@ class SearchThread:
             self._waiting, self._retrying = None, False
             while not (self._waiting or self._retrying or self._stopping):
                 self._condition.wait()
+            self.trouble = None
             return not self._stopping
 
     def _search_waiting(self) -> None:

@@ -163,19 +163,42 @@ class Shelf:
         beside(work, "export", self._post)
 
     def put(self, place: str, name: str) -> None:
-        """See that an encoder can answer and put it on a side; `PutOn` follows."""
+        """See that an encoder can answer and put it on a side.
+
+        `PutOn` follows, or `NotIndexed`.
+        """
 
         def work() -> Message:
-            words = _hindrance(name, _rows(self._workspace))
+            rows = _rows(self._workspace)
+            if _lacks_index(name, rows):
+                return messages.NotIndexed(place, name)
+            words = _hindrance(name, rows)
             return messages.PutOn(place, "" if words else name, words)
 
         beside(work, "put", self._post)
 
+    def index(self, name: str, side: str) -> None:
+        """Start a job that indexes an encoder for a side; `Done` follows, or `TaskFailed`."""
+
+        def work() -> Message:
+            from engine import supervise
+
+            job = supervise.start(self._workspace, "index", {"encoder": name})
+            does = f"job {job.id} indexes it now, then it goes on the {side}."
+            return messages.Done(f"{name} is not indexed yet: {does}")
+
+        beside(work, "index", self._post)
+
     def put_newest(self, newest: str) -> None:
-        """Put `newest` on the right, or what is the newest now; `PutOn` follows."""
+        """Put `newest` on the right, or what is the newest now.
+
+        `PutOn` follows, or `NotIndexed`.
+        """
 
         def work() -> Message:
             rows = _rows(self._workspace)
+            if _lacks_index(newest, rows):
+                return messages.NotIndexed("candidate", newest)
             words = _hindrance(newest, rows) if newest else ""
             if newest and not words:
                 return messages.PutOn("candidate", newest)
@@ -226,7 +249,12 @@ def _hindrance(name: str, rows: list[EncoderRow]) -> str:
         return f"{name} is not in this workspace any more."
     if row.info.fault:
         return row.info.fault
-    return "" if row.build else f"{name} is not indexed: `rankbench index --encoder {name}`."
+    return "" if row.build else f"{name} is not indexed."
+
+
+def _lacks_index(name: str, rows: list[EncoderRow]) -> bool:
+    """Whether an index is all that keeps an encoder from answering."""
+    return any(row.name == name and row.build is None and not row.info.fault for row in rows)
 
 
 def _path(typed: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from engine.ranking.side_name import newest_tuned
 from engine.workspace import Settings
 from workbench.messages import Trouble
 from workbench.searching import LOADING, SideLike
@@ -26,8 +27,7 @@ class Sides:
 
     def newest_tuned(self) -> str:
         """The newest tuned encoder that answers or will; "" without one."""
-        tuned = [side for side in self.known if side.tuned and (side.ready or self._awaited(side))]
-        return tuned[-1].name if tuned else ""
+        return newest_tuned(side for side in self.known if side.ready or self._awaited(side))
 
     def _awaited(self, side: SideLike) -> bool:
         return not side.ready and side.why == LOADING and side.name not in self.failed

@@ -12,6 +12,8 @@ from workbench.widgets.painted import Piece
 
 LIVE = ("running", "queued")
 _SPELLINGS = 2
+# The job's last word ends in the command for it; here a key does the same.
+_INDEX_IT = " Index it with `rankbench index"
 
 Groups = list[tuple[Piece, ...]]
 
@@ -120,9 +122,40 @@ def job_news(job: JobView) -> tuple[str, str] | None:
     if job.state == "done":
         # Of a training run the app says more once it has read the verdict.
         return f"{name} is ready.", "information"
-    if job.state in ("failed", "died"):
+    if job.state == "died":
+        log = f"`rankbench jobs {job.id} --log` shows its last words."
+        return f"{job.kind} {name} died: r on F5 takes it up again. {log}", "error"
+    if job.state == "failed":
         why = f": {job.error}" if job.error else ""
-        return f"{job.kind} {name} {job.state}{why}. See `rankbench jobs {job.id} --log`.", "error"
+        return f"{job.kind} {name} failed{why}. See `rankbench jobs {job.id} --log`.", "error"
     if job.state == "cancelled":
-        return f"{job.kind} {name} was cancelled.", "warning"
+        return f"{job.kind} {name} {_cancelled(job)}", "warning"
     return None
+
+
+def job_end(job: JobView) -> str:
+    """How a job ended, for its row: `cancelled, kept as flags-01`."""
+    return f"cancelled, kept as {job.encoder}" if _kept(job) else job.state
+
+
+def _kept(job: JobView) -> bool:
+    """Whether a cancel left an encoder, which only lacks its index."""
+    return job.state == "cancelled" and _INDEX_IT in job.said
+
+
+def _cancelled(job: JobView) -> str:
+    """`was cancelled after step 12; the best weights so far were kept as flags-01. F6, …`."""
+    what = job.said.partition(_INDEX_IT)[0] or "Cancelled."
+    what = what.replace("Cancelled", "was cancelled", 1)
+    what = what if what.startswith("was") else f"was cancelled. {what}"
+    return f"{what} F6, then r on its row, indexes it." if _kept(job) else what
+
+
+def ended_mark(job: JobView) -> str:
+    """What tells one end of a job from another, of the same job resumed."""
+    return f"{job.id} {job.state} {job.ended or 0:.3f}"
+
+
+def ended_marks(jobs: Sequence[JobView]) -> list[str]:
+    """The marks of the jobs that have come to their end."""
+    return [ended_mark(job) for job in jobs if job_news(job)]

@@ -7,28 +7,24 @@ encoders it asks the search thread, which holds them, between two searches.
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from textual.message import Message
 
-from engine.errors import RankbenchError
 from engine.workspace import Workspace
 from workbench.cancelling import beside
 from workbench.messages import BasketKnown, JobBegun
-from workbench.searching import LOADING, ComparerLike, SearchThread, trouble_of
+from workbench.searching import SearchThread, trouble_of
 
 if TYPE_CHECKING:
-    from engine.training.basket import Basket
+    from engine.training.basket import Basket, Top
 
+START = "start"
+"""The name of the work of starting a run."""
 RECIPE = "flags"
 SOURCES = ("flags", "both", "judgments")
-_TOP = 10
-# An encoder may have to be loaded before it can say what it ranks highest.
-_ANSWER_S = 60.0
-_POLL_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +85,10 @@ class Trainer:
 
             params = choice.params()
             check(self._workspace, params)
-            check_basket(self._workspace, params)
+            check_basket(self._workspace, params, self._top(params))
             return JobBegun(supervise.start(self._workspace, "train", params).id)
 
-        beside(work, "start", self._post)
+        beside(work, START, self._post)
 
     def again(self, name: str) -> None:
         """Start the run that made the encoder `name` once more, from its card."""
@@ -105,10 +101,10 @@ class Trainer:
 
             params, notes = params_from_card(self._workspace, name)
             check(self._workspace, params)
-            check_basket(self._workspace, params)
+            check_basket(self._workspace, params, self._top(params))
             return JobBegun(supervise.start(self._workspace, "train", params).id, notes=notes)
 
-        beside(work, "start", self._post)
+        beside(work, "again", self._post)
 
     def resume(self, job_id: str) -> None:
         """Take up a job that died or was cancelled; `JobBegun` follows, or `TaskFailed`."""
@@ -138,47 +134,14 @@ class Trainer:
     def _basket(self, choice: Choice) -> Basket:
         from engine.jobs.material import read_basket
 
-        return read_basket(self._workspace, choice.params(), top=self._top)
+        params = choice.params()
+        return read_basket(self._workspace, params, top=self._top(params))
 
-    def _top(self, side: str, query: str) -> Sequence[str]:
-        """What `side` ranks highest for `query`; empty where it cannot answer."""
-        limit = time.monotonic() + _ANSWER_S
-        asked = False
-        while time.monotonic() < limit:
-            found = self._asked(side, query, limit - time.monotonic())
-            if found is not None:
-                return found
-            if not asked:
-                self._searcher.load(side)
-                asked = True
-            time.sleep(_POLL_S)
-        return ()
+    def _top(self, params: Mapping[str, Any]) -> Top:
+        """What sides rank highest, asked of the encoders that the app holds already."""
+        from workbench.asking import Asker
 
-    def _asked(self, side: str, query: str, wait: float) -> Sequence[str] | None:
-        """The product ids; None while the side's encoder is being loaded."""
-        answer: list[Sequence[str] | None] = [()]
-        done = threading.Event()
-
-        def task(comparer: ComparerLike) -> None:
-            try:
-                answer[0] = _highest(comparer, side, query)
-            finally:
-                done.set()
-
-        self._searcher.ask(task)
-        done.wait(wait)
-        return answer[0]
-
-
-def _highest(comparer: ComparerLike, side: str, query: str) -> Sequence[str] | None:
-    known = next((status for status in comparer.sides() if status.name == side), None)
-    if known is None or not known.ready:
-        return None if known is not None and known.why == LOADING else ()
-    try:
-        shown = comparer.compare(query, side, side, k=_TOP)
-    except RankbenchError:
-        return ()
-    return [hit.product_id for hit in shown.baseline.hits]
+        return Asker(self._searcher, str(params.get("base") or "base"))
 
 
 def _recipes() -> tuple[str, ...]:

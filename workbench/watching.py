@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from engine.supervise import Job
 
 POLL_S = 0.5
-_TAIL_BYTES = 64 * 1024
 # Not "died": a job whose process is gone may be taken up again.
 ENDED = ("done", "failed", "cancelled")
 
@@ -114,18 +112,7 @@ def _view(job: Job) -> JobView:
         eta_s=job.eta_s,
         phase=job.phase,
         error=job.error or "",
-        score=_held_out(job.path, job.offset) if job.state == "running" else None,
+        score=job.score,
+        said=job.said,
+        ended=job.ended,
     )
-
-
-def _held_out(path: Path, offset: int) -> float | None:
-    """What the newest look at the held-out queries scored since `offset`; None before the first."""
-    with (path / "events.jsonl").open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(offset, size - _TAIL_BYTES))
-        lines = file.read().split(b"\n")
-    for line in reversed(lines):
-        if b'"score"' in line:
-            with suppress(ValueError, KeyError, TypeError):
-                return float(json.loads(line)["score"])
-    return None

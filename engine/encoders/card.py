@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from engine.encoders.save import flush
 from engine.errors import RankbenchError
 
 FILE_NAME = "card.json"
@@ -93,9 +94,15 @@ def read_card(directory: Path) -> Card | None:
 
 
 def write_card(directory: Path, card: Card) -> None:
-    """Write `card.json`, beside and then renamed, so that a reader never sees half of one."""
+    """Write `card.json`, beside and then renamed, so that a reader never sees half of one.
+
+    Raises:
+        OSError: the disk refuses.
+    """
     path = directory / FILE_NAME
     beside = path.with_suffix(".json.tmp")
     text = json.dumps(card.to_json(), ensure_ascii=False, indent=1, sort_keys=True)
     beside.write_text(text + "\n", encoding="utf-8")
+    flush(beside)
     os.replace(beside, path)
+    flush(directory)

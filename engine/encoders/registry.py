@@ -6,13 +6,14 @@ import os
 import re
 import shutil
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from engine.encoders.card import Card, read_card, write_card
 from engine.encoders.fingerprint import fingerprint
 from engine.encoders.packaged import NAME as PACKAGED_NAME
 from engine.encoders.packaged import check_packaged, packaged_model_dir
-from engine.encoders.save import save_model
+from engine.encoders.save import flush, flush_tree, save_model
 from engine.errors import RankbenchError, UsageError
 from engine.workspace import Workspace, unwritable
 
@@ -49,11 +50,19 @@ class EncoderInfo:
 
 def list_encoders(ws: Workspace) -> list[EncoderInfo]:
     """The base first, then the others by age; one whose card cannot be read carries its `fault`."""
-    others = [path for path in _children(ws.encoders_dir) if _is_encoder(path)]
-    others.sort(key=lambda path: (path.stat().st_mtime, path.name))
-    base = ws.encoders_dir / BASE
-    first = _info(base) if _is_encoder(base) else resolve(ws, BASE)
-    return [first, *(_info(path) for path in others if path.name != BASE)]
+    found = [_info(path) for path in _children(ws.encoders_dir) if _is_encoder(path)]
+    base = [info for info in found if info.name == BASE] or [resolve(ws, BASE)]
+    return [*base, *sorted((info for info in found if info.name != BASE), key=_age)]
+
+
+def _age(info: EncoderInfo) -> tuple[float, float, str]:
+    """When it was made, as its card says: the directory's time moves with every new card."""
+    changed = info.path.stat().st_mtime
+    try:
+        made = datetime.fromisoformat(info.card.created if info.card else "").timestamp()
+    except ValueError:
+        made = changed
+    return made, changed, info.name
 
 
 def resolve(ws: Workspace, name: str) -> EncoderInfo:
@@ -168,19 +177,22 @@ def _copy_in(ws: Workspace, source: str, name: str) -> EncoderInfo:
 
 
 def publish(ws: Workspace, work: Path, name: str, timeout: float = 60) -> Path:
-    """Rename a finished encoder directory into place; the only way one appears.
+    """Flush a finished encoder directory and rename it into place; the only way one appears.
 
     Raises:
+        OSError: the disk refuses.
         RankbenchError: the name was taken meanwhile, or another writer holds the workspace for
             longer than `timeout` seconds.
     """
     target = ws.encoders_dir / name
+    flush_tree(work)  # before the lock: nobody need wait for it
     with ws.writer_lock(timeout=timeout):
         if target.exists():
             raise RankbenchError(
                 f"There is an encoder called {name!r} already.", "Choose another with `--name`."
             )
         os.replace(work, target)
+        flush(ws.encoders_dir)
     return target
 
 

@@ -1,7 +1,8 @@
-"""Writing a model: safetensors has an error of its own for a disk that refuses."""
+"""Writing a model so that it is on the disk, and not only on its way there."""
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from pathlib import Path
@@ -17,7 +18,7 @@ def save_model(model: SentenceTransformer, directory: Path) -> None:
     """Write `model` as a plain sentence-transformers directory of safetensors.
 
     Raises:
-        OSError: the disk refuses.
+        OSError: the disk refuses; safetensors has an error of its own for that.
     """
     from safetensors import SafetensorError
 
@@ -28,3 +29,33 @@ def save_model(model: SentenceTransformer, directory: Path) -> None:
         if number is None:
             raise OSError(str(error)) from error
         raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
+
+
+def flush(path: Path) -> None:
+    """Return once the disk has what was written to a file, or which names a directory holds.
+
+    A rename may reach the disk before the file's content: without this, a power cut leaves a whole
+    name on an empty file.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some network file systems cannot be asked for a directory.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP) or not path.is_dir():
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def flush_tree(directory: Path) -> None:
+    """`flush` every file and directory in `directory`, and itself.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    for path in (*directory.rglob("*"), directory):
+        flush(path)

@@ -125,6 +125,21 @@ class RunVerdict:
             else None
         )
 
+    def mean_ndcg(self, judged: str) -> tuple[float, float, int] | None:
+        """Mean catalog NDCG@10 of the flagged queries under base and tuned, and over how many.
+
+        Args:
+            judged: "imported" or "merged", as in `FlaggedQuery`.
+
+        Returns:
+            None where it is undefined for all of them.
+        """
+        pairs = [pair for q in self.flagged if None not in (pair := getattr(q, judged))]
+        if not pairs:
+            return None
+        base, tuned = (fmean(pair[side] for pair in pairs) for side in (0, 1))
+        return base, tuned, len(pairs)
+
     def _wanted(self, wanted: str) -> list[Moved]:
         return [m for query in self.flagged for m in query.moved if m.wanted == wanted]
 
@@ -136,6 +151,7 @@ class RunVerdict:
             "left_top_ten": left,
             "in_top_ten": shown,
             "mean_ranks": {wanted: self.mean_ranks(wanted) for wanted in ("fall", "rise")},
+            "ndcg": {judged: self.mean_ndcg(judged) for judged in ("imported", "merged")},
         }
 
 
@@ -178,6 +194,12 @@ def call_of(delta: Delta | None) -> tuple[str, str]:
     told = f"{delta.mean:+.3f} ({delta.low:+.3f} to {delta.high:+.3f}, n {delta.n})"
     if delta.high < 0:
         return DO_NOT, f"It is worse on unseen queries: catalog NDCG@10 {told}."
+    if delta.rough:
+        # Equal differences of two queries make an interval of no width.
+        return NOT_SHOWN, (
+            f"There are only {delta.n} queries that no training has seen, too few to show that it "
+            f"is safe: catalog NDCG@10 {told}."
+        )
     if delta.low > SAFE_LOW:
         return SAFE, f"On unseen queries catalog NDCG@10 moves by {told}."
     return (

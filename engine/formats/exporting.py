@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,7 +10,7 @@ from engine.catalog.normalise import clean_query
 from engine.catalog.queries import JudgedQuery
 from engine.formats.trec import decode_id, encode_id
 from engine.formats.verdicts import topics_beside
-from engine.formats.writing import write_lines
+from engine.formats.writing import csv_line, write_lines
 from engine.records import Verdict, merge
 
 FORMATS = ("csv", "quepid", "trec", "opensearch")
@@ -91,18 +89,18 @@ def verdicts_not_carried(verdicts: Sequence[Verdict]) -> list[str]:
 
 def _csv(queries: Sequence[JudgedQuery]) -> Iterator[str]:
     further = sorted({name for query in queries for name in query.columns})
-    yield _line(["query_id", "query", "product_id", "label", "split", *further])
+    yield csv_line(["query_id", "query", "product_id", "label", "split", *further])
     for query in queries:
         rest = [query.split, *(query.columns.get(name, "") for name in further)]
         for product, grade in sorted(query.grades.items()):
-            yield _line([query.query_id, query.query, product, grade, *rest])
+            yield csv_line([query.query_id, query.query, product, grade, *rest])
 
 
 def _quepid(queries: Sequence[JudgedQuery]) -> Iterator[str]:
     yield "query,docid,rating\n"
     for query in queries:
         for product, grade in sorted(query.grades.items()):
-            yield _line([query.query, product, str(RATINGS[grade])])
+            yield csv_line([query.query, product, str(RATINGS[grade])])
 
 
 def _qrels(queries: Sequence[JudgedQuery]) -> Iterator[str]:
@@ -125,9 +123,3 @@ def _opensearch(queries: Sequence[JudgedQuery]) -> Iterator[str]:
             yield f"{',' if place else ''}\n  {rating}"
         yield "\n]}"
     yield "\n]}\n"
-
-
-def _line(cells: Sequence[str]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerow(cells)
-    return buffer.getvalue()

@@ -11,7 +11,7 @@ import csv
 import io
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ from pathlib import Path
 from engine.errors import RankbenchError
 from engine.formats.encoding import read_text
 from engine.formats.grades import WORDS
-from engine.formats.writing import write_lines
+from engine.formats.writing import csv_line, write_lines
 from engine.records import Verdict
 
 COLUMNS = (
@@ -63,13 +63,13 @@ def write_verdicts(path: Path, verdicts: Iterable[Verdict]) -> int:
 
 def verdict_lines(verdicts: Iterable[Verdict]) -> Iterator[str]:
     """The CSV's lines, the header first."""
-    yield _line(COLUMNS)
+    yield csv_line(COLUMNS)
     for verdict in sorted(verdicts, key=lambda v: (v.query, v.product_id, v.judge, v.number)):
         rank = "" if verdict.rank is None else str(verdict.rank)
         bad = "true" if verdict.bad else "false"
         texts = (verdict.query, verdict.product_id, verdict.grade, bad, verdict.note)
         seen = (verdict.side, rank, verdict.encoder, verdict.judge, iso_time(verdict.given))
-        yield _line([_escape(text) for text in texts + seen])
+        yield csv_line([_escape(text) for text in texts + seen])
 
 
 def read_verdicts(
@@ -197,12 +197,6 @@ def _seconds(text: str) -> float:
         return 0.0
     when = datetime.fromisoformat(text)
     return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
-
-
-def _line(cells: Sequence[str]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerow(cells)
-    return buffer.getvalue()
 
 
 def _escape(text: str) -> str:

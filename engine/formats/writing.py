@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from engine.errors import RankbenchError
@@ -31,3 +33,10 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
         raise RankbenchError(
             f"Cannot write {path}: {error.strerror or error}.", "Choose another place."
         ) from None
+
+
+def csv_line(cells: Sequence[str]) -> str:
+    """One line of a CSV, its end included."""
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerow(cells)
+    return buffer.getvalue()

@@ -103,9 +103,14 @@ def compare_with(ws: Workspace, made: str, name_or_path: str) -> str:
     new = info.card or Card(made)
     if (directory / "modules.json").is_file() and fingerprint(directory) == fingerprint(info.path):
         return f"{made} has the same weights as {card.name}, bit for bit"
-    known = [key for key in ("rows", "dev") if key in card.data]
-    if any(card.data[key] != new.data.get(key) for key in known) or _parts(card) != _parts(new):
+    told = {key: card.data[key] for key in ("rows", "dev") if key in card.data}
+    if any(new.data.get(key) != mark for key, mark in told.items()) or _parts(card) != _parts(new):
         return f"{made} was trained on other data or settings than {card.name}"
+    if "rows" not in told:
+        return (
+            f"{made} has the settings and seed of {card.name}, whose card does not tell on which "
+            "data it was trained"
+        )
     return f"{made} was trained as {card.name} was: same data, settings and seed"
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from engine.catalog.normalise import clean_query, normalise_query
@@ -74,19 +75,21 @@ def read_basket(
     if source == "judgments":
         return _judged_basket(ws, recipe, texts or read_texts(ws)[0], seed_of(recipe, params))
     merged = merged or read_merged(ws)
-    return basket(
-        merged,
-        texts or read_texts(ws)[0],
-        top or sides_top(ws, str(params.get("base") or BASE), _without_exact(merged)),
-        recipe,
-        source=source,
-        include_test=bool(params.get("include_test")),
-        deselected=[(str(q), str(p)) for q, p in params.get("deselected") or ()],
-        seed=seed_of(recipe, params),
-    )
+    base = str(params.get("base") or BASE)
+    with nullcontext(top) if top else sides_top(ws, base, _without_exact(merged)) as asked:
+        return basket(
+            merged,
+            texts or read_texts(ws)[0],
+            asked,
+            recipe,
+            source=source,
+            include_test=bool(params.get("include_test")),
+            deselected=[(str(q), str(p)) for q, p in params.get("deselected") or ()],
+            seed=seed_of(recipe, params),
+        )
 
 
-def check_basket(ws: Workspace, params: Mapping[str, Any]) -> None:
+def check_basket(ws: Workspace, params: Mapping[str, Any], top: Top | None = None) -> None:
     """Refuse what no run can start on; an encoder is asked only where all depends on its word.
 
     Raises:
@@ -94,7 +97,7 @@ def check_basket(ws: Workspace, params: Mapping[str, Any]) -> None:
     """
     merged, (texts, _) = read_merged(ws), read_texts(ws)
     if read_basket(ws, params, merged, texts, lambda side, query: ()).refusal:
-        read_basket(ws, params, merged, texts).check()
+        read_basket(ws, params, merged, texts, top).check()
 
 
 def read_judged(ws: Workspace) -> list[JudgedQuery]:
@@ -139,10 +142,12 @@ def _without_exact(merged: Merged) -> list[str]:
     return [clean_query(query.query) for query in spoken if not query.positives()]
 
 
-def sides_top(ws: Workspace, base: str, likely: Sequence[str] = ()) -> Top:
+@contextmanager
+def sides_top(ws: Workspace, base: str, likely: Sequence[str] = ()) -> Iterator[Top]:
     """The top of any side by its name; a side that cannot answer has none. Loads on demand.
 
-    The base must answer: `top` raises RankbenchError where it is not indexed.
+    What was opened is closed with the context. The base must answer: `top` raises RankbenchError
+    where it is not indexed.
 
     Args:
         likely: cleaned queries in the order in which they may be asked for; an encoder takes many
@@ -170,4 +175,8 @@ def sides_top(ws: Workspace, base: str, likely: Sequence[str] = ()) -> Top:
             return ()
         return [str(product) for product in ranking.product_ids]
 
-    return top
+    try:
+        yield top
+    finally:
+        for opened in comparer:
+            opened.close()

@@ -63,19 +63,21 @@ def _older_waiting(ws: Workspace, job_id: str) -> bool:
 def wait_for_writer(context: Context, poll: float = 0.5) -> None:
     """Return once nobody else writes the workspace, however long that takes.
 
+    Where nobody does, a cancel is left to the caller: what is finished is then put in its place.
+
     Raises:
-        Cancelled: the person asked for it.
+        Cancelled: the person asked for it while another writes.
         RankbenchError: the workspace cannot be written.
     """
     told = False
     while True:
-        check_stop(context.should_stop)
         try:
             with context.ws.writer_lock():
                 return
         except RankbenchError as error:
             if not is_busy(error):
                 raise
+        check_stop(context.should_stop)
         if not told:
             context.events.emit("log", message="Waiting for another writer of this workspace.")
             told = True

@@ -22,7 +22,7 @@ from engine.catalog.queries import JudgedQuery
 from engine.encoders.card import read_card, write_card
 from engine.encoders.registry import BASE, check_name, publish, resolve
 from engine.errors import RankbenchError
-from engine.jobs.context import Context, Stopped
+from engine.jobs.context import Context, Stopped, ignore_sigterm
 from engine.jobs.index import index
 from engine.jobs.material import read_basket, read_judged, read_merged, read_texts, source_of
 from engine.jobs.queue import is_busy, wait_for_writer
@@ -49,13 +49,20 @@ def run(context: Context) -> dict[str, Any]:
     context.events.emit("log", message=f"saved as {saved}", encoder=saved)
     try:
         index(context, saved)
-    except Cancelled:
+    except (Cancelled, Stopped):
         raise Kept(
             saved,
             f"Cancelled after {saved} was saved, before it was indexed.",
             f"Index it with `rankbench index --encoder {saved}`.",
         ) from None
-    verdict = draw_verdict(context, saved)
+    try:
+        verdict = draw_verdict(context, saved)
+    except (Cancelled, Stopped):
+        raise Kept(
+            saved,
+            f"Cancelled after {saved} was saved and indexed, before its verdict was drawn.",
+            f"`rankbench jobs {context.id} --resume` draws it.",
+        ) from None
     card = resolve(context.ws, saved).card
     assert card is not None  # it was trained
     return {
@@ -79,16 +86,18 @@ def _make(context: Context, name: str) -> str:
     base = resolve(ws, context.text("base", BASE))
     texts, catalog = read_texts(ws)
     vectors = base_vectors(context, base.name)
+    # A basket of thousands of queries takes minutes: whoever looks is told what goes on.
+    context.events.emit("progress", phase="loading", step=0, steps=0)
     merged = read_merged(ws)
     imported = [query for query in merged.queries if query.imported]
-    basket, trained = None, set()
+    basket, trained = None, frozenset()
     if source_of(recipe, context.params) == "judgments":
         imported = read_judged(ws)
     else:
         basket = read_basket(ws, context.params, merged, texts)
         basket.check()
-        keep_flagged(context, basket)
-        trained = {group.query_id for group in basket.trained}
+        keep_flagged(context, basket, merged)
+        trained = basket.touched()
     finished = context.work / "encoder"
     result = train(
         recipe,
@@ -158,8 +167,9 @@ def _keep_cancelled(context: Context, finished: Path, result: TrainResult, *, fi
     """Put the best weights of a cancelled run in their place, without waiting for anybody.
 
     Raises:
-        Kept: always, unless the place was not free; then Cancelled.
+        Kept: always, unless the place was not free; then Cancelled, and they stay with the job.
     """
+    ignore_sigterm()
     ws, name = context.ws, result.card.name
     step = f"Cancelled after step {result.cancelled}"
     while not fixed and (ws.encoders_dir / name).exists():
@@ -170,10 +180,12 @@ def _keep_cancelled(context: Context, finished: Path, result: TrainResult, *, fi
     kept = [*_cut_short(context), [name, result.card.created]]
     with suppress(OSError):
         (context.directory / CUT_SHORT).write_text(json.dumps(kept), encoding="utf-8")
+    waiting = _set_aside(context, finished)
     try:
-        publish(ws, finished, name, timeout=2)
-    except RankbenchError as error:
-        raise Cancelled(f"{step}; the weights so far could not be kept: {error.what}") from None
+        publish(ws, waiting, name, timeout=2)
+    except (RankbenchError, OSError) as error:
+        what = error.what if isinstance(error, RankbenchError) else f"{error}."
+        raise Cancelled(f"{step}. {what} The best weights so far are kept in {waiting}.") from None
     raise Kept(
         name,
         f"{step}; the best weights so far were kept as {name}.",
@@ -186,16 +198,22 @@ def put_in_place(context: Context, finished: Path, name: str, *, fixed: bool) ->
 
     Waits for other writers. Where the name was taken meanwhile and nobody chose it (not `fixed`),
     the next free one is used. An encoder that cannot be put in its place is kept in the job's
-    directory; only a cancel drops it.
+    directory, for a resume.
 
     Raises:
         Cancelled: the person asked for it while it waited.
         RankbenchError: a fixed name is taken, or the workspace cannot be written.
     """
-    kept = context.directory / KEPT
-    shutil.rmtree(kept, ignore_errors=True)
-    os.replace(finished, kept)  # out of `work`, which goes when the job ends
+    _set_aside(context, finished)
     return _place_kept(context, name, fixed=fixed)
+
+
+def _set_aside(context: Context, finished: Path) -> Path:
+    """Move a finished encoder out of `work`, which goes when the job ends."""
+    kept = context.directory / KEPT
+    shutil.rmtree(kept, ignore_errors=True)  # no encoder: `_made_before` found none there
+    os.replace(finished, kept)
+    return kept
 
 
 def _place_kept(context: Context, name: str, *, fixed: bool) -> str:
@@ -203,8 +221,11 @@ def _place_kept(context: Context, name: str, *, fixed: bool) -> str:
     try:
         return _publish(context, kept, name, fixed)
     except (Cancelled, Stopped):
-        shutil.rmtree(kept, ignore_errors=True)
-        raise
+        if not kept.is_dir():
+            raise
+        raise Cancelled(
+            f"Cancelled before the trained encoder was put in its place; it is kept in {kept}."
+        ) from None
     except (RankbenchError, OSError) as error:
         what = error.what if isinstance(error, RankbenchError) else f"{error}."
         raise RankbenchError(

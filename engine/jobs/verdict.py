@@ -12,8 +12,11 @@ from engine.errors import RankbenchError
 from engine.evaluation.query_set import evaluate_query_set
 from engine.evaluation.run_verdict import RunVerdict, judge_run
 from engine.jobs.context import Context
+from engine.jobs.material import read_judged
 from engine.ranking.comparer import Comparer
+from engine.records import Merged
 from engine.training.basket import Basket
+from engine.training.outcome import Cancelled, check_stop
 
 FLAGGED = "flagged.json"  # in the job's directory; a resumed job may find other verdicts
 
@@ -29,13 +32,19 @@ class Flagged:
     rise: tuple[str, ...]
 
 
-def keep_flagged(context: Context, basket: Basket) -> None:
-    """Write down which results this run should move, before it trains."""
+def keep_flagged(context: Context, basket: Basket, merged: Merged) -> None:
+    """Write down which results this run should move, and by which grades, before it trains.
+
+    Verdicts given while it trains are none of its business: they would be held against it.
+    """
     flagged = basket.flagged()
+    before = {query.query_id: query.grades for query in read_judged(context.ws)}
+    after = {query.query_id: query.grades for query in merged.queries}
     moved = [
         {
-            "query_id": group.query_id,
             "query": group.query,
+            "before": before.get(group.query_id, {}),
+            "after": after[group.query_id],
             "fall": [
                 product
                 for product in group.becoming("negative")
@@ -52,6 +61,9 @@ def draw_verdict(context: Context, name: str) -> RunVerdict | None:
     """Compare an indexed encoder with what it was trained from, and put the verdict in its card.
 
     None where either side cannot answer; the log says why. The encoder stays as it is.
+
+    Raises:
+        Cancelled: the person asked for it.
     """
     comparer = Comparer(context.ws)
     try:
@@ -59,6 +71,8 @@ def draw_verdict(context: Context, name: str) -> RunVerdict | None:
         info = resolve(context.ws, name)
         assert info.card is not None  # it was trained
         write_card(info.path, replace(info.card, verdict=verdict.to_json()))
+    except Cancelled:
+        raise
     except (RankbenchError, OSError) as error:
         context.events.emit("log", message=f"no verdict on {name}: {error}")
         return None
@@ -72,15 +86,24 @@ def _judge(context: Context, comparer: Comparer, name: str) -> RunVerdict:
     card = resolve(context.ws, name).card
     assert card is not None
     base, tuned = comparer.side(card.base), comparer.side(name)
+
+    def progress(done: int, total: int) -> None:
+        check_stop(context.should_stop)
+
+    progress(0, 0)
     try:
-        unseen = evaluate_query_set(comparer, card.base, name, split="unseen", verdicts=False)
+        unseen = evaluate_query_set(
+            comparer, card.base, name, split="unseen", verdicts=False, progress=progress
+        )
+    except Cancelled:
+        raise
     except RankbenchError:
         # No query is left that neither has seen: the verdict says so.
         unseen = None
     return judge_run(
         base,
         tuned,
-        _flagged(context, comparer),
+        _flagged(context),
         unseen,
         context.ws.settings.gains,
         comparer.titles(),
@@ -88,17 +111,19 @@ def _judge(context: Context, comparer: Comparer, name: str) -> RunVerdict:
     )
 
 
-def _flagged(context: Context, comparer: Comparer) -> list[Flagged]:
+def _flagged(context: Context) -> list[Flagged]:
     try:
         kept = json.loads((context.directory / FLAGGED).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return []
-    imported = {query.query_id: query.grades for query in comparer.imported_queries()}
-    found = []
-    for item in kept:
-        known = comparer.find_query(item["query"])
-        after = known.grades if known is not None else {}
-        before = imported.get(item["query_id"], {})
-        fall, rise = tuple(item["fall"]), tuple(item["rise"])
-        found.append(Flagged(item["query"], before, after, fall, rise))
-    return found
+    return [
+        Flagged(
+            item["query"],
+            # A job begun by an older Rankbench kept no grades.
+            item.get("before", {}),
+            item.get("after", {}),
+            tuple(item["fall"]),
+            tuple(item["rise"]),
+        )
+        for item in kept
+    ]

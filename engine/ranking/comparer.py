@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.catalog.normalise import clean_query
@@ -16,7 +16,7 @@ from engine.measures.query import measure_search, measure_unanswered
 from engine.measures.rbo import rbo
 from engine.ranking.comparison import SEARCH_MEASURES, Comparison, Hit, SideResult
 from engine.ranking.ranking import Ranking
-from engine.ranking.side_name import parse_side
+from engine.ranking.side_name import newest_tuned, parse_side
 from engine.ranking.sides import (
     EncoderSide,
     HybridSide,
@@ -44,11 +44,6 @@ class SideStatus:
     ready: bool
     why: str = ""
     tuned: bool = False
-
-
-def newest_tuned(sides: Iterable[SideStatus]) -> str:
-    """The name of the last tuned encoder among `sides`, which stand by age; "" without one."""
-    return next((side.name for side in reversed(list(sides)) if side.tuned), "")
 
 
 class Comparer:

@@ -1,8 +1,10 @@
-"""The name of a side, taken apart without opening anything."""
+"""The names of sides: taken apart, and the default one found, without opening anything."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 from engine.errors import UsageError
 
@@ -37,3 +39,21 @@ def parse_side(text: str) -> SideName:
     if not name:
         raise UsageError("A side has no name.", "Try base, bm25, hybrid:base or run:FILE.")
     return SideName("bm25" if name == "bm25" else "encoder", name, name)
+
+
+class Listed(Protocol):
+    """A side in a list of sides; `tuned` is true of an encoder that a recipe made."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def tuned(self) -> bool: ...
+
+
+def newest_tuned(sides: Iterable[Listed]) -> str:
+    """The name of the last tuned encoder among `sides`, which stand by age; "" without one.
+
+    Which sides may answer is the caller's to say: a command's must be ready, the app also waits
+    for one that is loading.
+    """
+    return next((side.name for side in reversed(list(sides)) if side.tuned), "")

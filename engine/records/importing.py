@@ -17,11 +17,13 @@ class Imported:
     Attributes:
         added: those that were new, as they were kept.
         known: how many were in the records already.
+        older: how many were given before their judge's standing verdict: they are not kept.
         number: of the first record, which names the act; 0 where nothing was new.
     """
 
     added: tuple[Verdict, ...]
     known: int
+    older: int
     number: int
 
 
@@ -29,6 +31,7 @@ def import_verdicts(path: Path, verdicts: Sequence[Verdict], author: str) -> Imp
     """Keep those of `verdicts` that `records.db` at `path` lacks, as one act of `author`.
 
     Known is a verdict that stands in the records as it is, or was replaced there by a later one:
+    and an older one than their judge's standing verdict on that result is not kept either, so that
     an old file brings no old opinion back. One without a time (from a judgment file) is known
     where its judge's standing verdict has the same grade. One that was undone is new.
 
@@ -37,16 +40,25 @@ def import_verdicts(path: Path, verdicts: Sequence[Verdict], author: str) -> Imp
     """
     with Verdicts(path) as records:
         kept = {_whole(verdict) for verdict in records.kept()}
-        grades = {(v.judge, v.query, v.product_id): v.grade for v in records.standing()}
+        standing = {_place(verdict): verdict for verdict in records.standing()}
         added: dict[tuple[object, ...], Verdict] = {}
+        older = 0
         for given in verdicts:
             verdict = replace(given, query=clean_query(given.query), judge=given.judge or author)
-            place = (verdict.judge, verdict.query, verdict.product_id)
-            same = _whole(verdict) in kept
-            if not same and (verdict.given or grades.get(place) != verdict.grade):
+            if _whole(verdict) in kept:
+                continue
+            stands = standing.get(_place(verdict))
+            if stands and verdict.given and verdict.given < stands.given:
+                older += 1
+            elif verdict.given or stands is None or stands.grade != verdict.grade:
                 added.setdefault(_whole(verdict), verdict)
         number = records.add(list(added.values()), author)
-    return Imported(tuple(added.values()), len(verdicts) - len(added), number)
+    known = len(verdicts) - len(added) - older
+    return Imported(tuple(added.values()), known, older, number)
+
+
+def _place(verdict: Verdict) -> tuple[str, str, str]:
+    return verdict.judge, verdict.query, verdict.product_id
 
 
 def _whole(verdict: Verdict) -> tuple[object, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.catalog.normalise import clean_query, normalise_query
@@ -183,15 +183,6 @@ class Verdicts(Database):
     ) -> Sequence[tuple]:
         # On a disk that cannot be written an older file stays as it is: without this table.
         return self._query(sql, *parameters) if self._version >= 2 else default
-
-
-def equivalents(query: str, verdicts: Iterable[Verdict], separated: frozenset[str]) -> set[str]:
-    """The other spellings of `query` whose verdicts hold for it too."""
-    text = clean_query(query)
-    if text in separated:
-        return set()
-    key = normalise_query(text)
-    return {v.query for v in verdicts if v.key == key and v.query not in separated} - {text}
 
 
 def _row(verdict: Verdict, author: str, now: float) -> tuple[object, ...]:

@@ -16,8 +16,9 @@ from engine.supervise.job import Job, get, read_job
 from engine.supervise.process import STARTING_S, spawn, write_json
 from engine.workspace import Workspace, unwritable
 
-# What a job that ended may leave in its directory, besides its words.
-_LEFT = ("work", "checkpoints", "encoder")
+# What a job that ended may leave in its directory, besides its words and an encoder it finished:
+# that one is what the run was for, and goes only by hand.
+_LEFT = ("work", "checkpoints")
 
 
 def start(
@@ -91,6 +92,8 @@ def resume(ws: Workspace, job_id: str, *, threads: int | None = None) -> Job:
 def discard(job: Job) -> int:
     """Delete the checkpoints and half-made things of a job that is over; returns bytes freed.
 
+    An encoder that it finished and that is not in its place yet stays.
+
     Raises:
         RankbenchError: it is not over, or the disk refuses.
     """
@@ -117,10 +120,14 @@ def request_cancel(job: Job) -> None:
         raise unwritable(job.path, error) from None
 
 
-def cancel(job: Job, grace: float = 10.0) -> Job:
+def cancel(job: Job, grace: float = 10.0, keeping: float = 300.0) -> Job:
     """Stop the job: by its cancel file, after `grace` seconds by SIGTERM, at last by SIGKILL.
 
     Blocks until it has ended; returns it as it then is.
+
+    Args:
+        keeping: the seconds before SIGTERM where the job has weights to keep: scoring or saving a
+            large encoder once may take minutes, and SIGTERM would lose it.
     """
     if job.over:
         return job
@@ -128,13 +135,21 @@ def cancel(job: Job, grace: float = 10.0) -> Job:
     for number in (None, signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM)):
         if number is not None:
             _signal(job, number)
-        limit = time.monotonic() + grace
-        while time.monotonic() < limit:
-            now = read_job(job.path)
-            if now.over:
-                return now
-            time.sleep(0.05)
-    return read_job(job.path)
+        now = _waited(job, grace, grace if number else max(grace, keeping))
+        if now.over:
+            return now
+    return now
+
+
+def _waited(job: Job, grace: float, keeping: float) -> Job:
+    """The job once it has ended, or when its time is up."""
+    began = time.monotonic()
+    while True:
+        now = read_job(job.path)
+        limit = keeping if now.keeping else grace
+        if now.over or time.monotonic() - began >= limit:
+            return now
+        time.sleep(0.05)
 
 
 def _new_directory(jobs: Path) -> Path:

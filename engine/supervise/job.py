@@ -76,6 +76,13 @@ class Job:
         return self.over and self.state != "done"
 
     @property
+    def keeping(self) -> bool:
+        """Whether it has weights that a cancel keeps, if it is let."""
+        return self.state == "running" and (
+            self.score is not None or self.phase in ("dev", "saving")
+        )
+
+    @property
     def checkpoint(self) -> int | None:
         """The step of its newest whole checkpoint, None without one (it starts from the first)."""
         found = (self.path / "checkpoints").glob("checkpoint-*")

@@ -18,7 +18,7 @@ import torch
 from engine.encoders.load import SentenceEncoder
 from engine.training.batches import batch_rows, fit_length, plan
 from engine.training.examples import Examples
-from engine.training.outcome import Best, Candidate, Report, ShouldStop, check_stop, diverged
+from engine.training.outcome import Best, Cancelled, Candidate, Report, ShouldStop, diverged
 from engine.training.recipe import Recipe, alphas
 from engine.training.selection import DevSet
 
@@ -45,10 +45,12 @@ def fit(
             the dev set.
 
     Returns:
-        W [d, d] float32 as `best` chose it: a text's new vector is W @ v, normalised.
+        W [d, d] float32 as `best` chose it: a text's new vector is W @ v, normalised. Of a run that
+        is stopped after a dev score, what was best by then; `best.cancelled` says so.
 
     Raises:
-        Cancelled, or RankbenchError where the loss is not finite.
+        Cancelled: stopped before there was anything to keep.
+        RankbenchError: the loss is not finite.
     """
     torch.manual_seed(seed)
     encoder = SentenceEncoder(model)
@@ -72,7 +74,8 @@ def fit(
         )
         total = 0.0
         for batch in batches:
-            check_stop(should_stop)
+            if should_stop():
+                return _best_so_far(best, step)
             loss = _loss(
                 weight,
                 queries[query_rows[batch]],
@@ -114,6 +117,18 @@ def fit(
     if best.chosen is None:
         best.offer(Candidate(epoch, alpha), own)
     best.settle(alpha, float(recipe["margin"]), own)
+    return best.weights
+
+
+def _best_so_far(best: Best, step: int) -> np.ndarray:
+    """What a stopped run keeps.
+
+    Raises:
+        Cancelled: nothing, no epoch was scored.
+    """
+    if best.chosen is None:
+        raise Cancelled(f"Cancelled after step {step}; nothing was kept.")
+    best.cancelled = step
     return best.weights
 
 

@@ -16,7 +16,7 @@ from engine.catalog.normalise import clean_query, normalise_query
 from engine.catalog.queries import JudgedQuery
 from engine.errors import RankbenchError
 from engine.records.merged import Merged, Word
-from engine.training.near import NearQueries
+from engine.training.near import Near, NearQueries
 from engine.training.recipe import Recipe
 
 TOP = 10
@@ -62,10 +62,12 @@ class Group:
     """One query, all its spellings together.
 
     Attributes:
-        split: of the judged query, or of one that says nearly the same; "" where there is none.
+        split: of the judged query, or of the first of `near`; "" where there is none.
         positives: people's first, then imported ones; else one of the agreed top.
         pairs: (positive, negative) product ids; an empty negative means in-batch ones only.
         note: what a person should know of it, "" for nothing.
+        near: the judged queries it nearly repeats, held-out ones first: training on it trains on
+            them. Those of an imported train query share its split, and are not looked for.
     """
 
     query_id: str
@@ -75,6 +77,7 @@ class Group:
     positives: tuple[Positive, ...] = ()
     pairs: tuple[tuple[str, str], ...] = ()
     note: str = ""
+    near: tuple[Near, ...] = ()
 
     def becoming(self, kind: str) -> list[str]:
         """The ids of the rows that become `kind`."""
@@ -114,6 +117,11 @@ class Basket:
     def trained(self) -> tuple[Group, ...]:
         """The groups that give at least one pair."""
         return tuple(group for group in self.groups if group.pairs)
+
+    def touched(self) -> frozenset[str]:
+        """The ids of the queries trained on, and of the judged ones these nearly repeat."""
+        ids = {near.query_id for group in self.trained for near in group.near}
+        return frozenset(ids | {group.query_id for group in self.trained})
 
     def flagged(self) -> frozenset[tuple[str, str]]:
         """(query id, product) of the negatives that people flagged or graded Irrelevant."""
@@ -232,16 +240,18 @@ class _Maker:
         return found
 
     def _group(self, query: JudgedQuery, words: Mapping[str, Word]) -> Group:
-        split = query.split or self._near.split(query.query)
+        near = () if query.split == "train" else self._near.find(query)
+        split = query.split or (near[0].split if near else "")
+        held = "" if self._include_test else _held_out(query, near)
         exact = [p for p in query.positives() if self._texts.get(p) and self._chosen(query, p)]
         graded = [p for p in exact if p in words]
         sources = dict.fromkeys(graded, "graded") | {
             product: "judged" for product in exact if product not in words
         }
         rows = tuple(
-            self._row(query, split, product, word, sources) for product, word in words.items()
+            self._row(query, held, product, word, sources) for product, word in words.items()
         )
-        group = Group(query.query_id, clean_query(query.query), split, rows)
+        group = Group(query.query_id, clean_query(query.query), split, rows, near=near)
         if not any(row.becomes in ("negative", "positive") for row in rows):
             return group
         note = ""
@@ -266,7 +276,7 @@ class _Maker:
     def _row(
         self,
         query: JudgedQuery,
-        split: str,
+        held: str,
         product: str,
         word: Word,
         positives: Mapping[str, str],
@@ -275,9 +285,8 @@ class _Maker:
         right = {self._texts[positive] for positive in positives}
         if not self._chosen(query, product):
             becomes = "left out: deselected"
-        elif split in HELD_OUT and not self._include_test:
-            near = "" if query.split else "nearly the same as "
-            becomes = f"left out: {near}a {split} query"
+        elif held:
+            becomes = f"left out: {held}"
         elif text is None:
             becomes = "left out: not in the catalog"
         elif not text:
@@ -331,6 +340,16 @@ class _Maker:
         for turn, positive in enumerate(left):
             pairs.append((positive, others[turn % len(others)] if others else ""))
         return tuple(pairs)
+
+
+def _held_out(query: JudgedQuery, near: Sequence[Near]) -> str:
+    """Which held-out query training on `query` would train on, or ""."""
+    if query.split:
+        return f"a {query.split} query" if query.split in HELD_OUT else ""
+    if not near or near[0].split not in HELD_OUT:
+        return ""
+    how = "nearly the same as" if near[0].by == "words" else "judged on the products of"
+    return f"{how} a {near[0].split} query"
 
 
 def _limit(groups: tuple[Group, ...], limit: int, seed: int) -> tuple[tuple[Group, ...], int]:

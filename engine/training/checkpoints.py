@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from engine.encoders.save import flush
 from engine.supervise.whole import LIST, listing
 
 KEPT = 2
@@ -36,14 +37,14 @@ def save(place: Path, step: int, key: str, write: Callable[[Path], None]) -> Pat
         write(partial)
         sizes = {}
         for file in sorted(path for path in partial.rglob("*") if path.is_file()):
-            _flush(file)
+            flush(file)
             sizes[file.relative_to(partial).as_posix()] = file.stat().st_size
         names = partial / LIST
         names.write_text(json.dumps({"key": key, "step": step, "files": sizes}))
-        _flush(names)
+        flush(names)
         shutil.rmtree(target, ignore_errors=True)
         os.replace(partial, target)
-        _flush(place)
+        flush(place)
     finally:
         shutil.rmtree(place / _PARTIAL, ignore_errors=True)
     prune(place, KEPT)
@@ -75,11 +76,3 @@ def _ordered(place: Path) -> list[Path]:
     found = [path for path in place.glob("checkpoint-*") if path.name[11:].isdigit()]
     whole = [path for path in found if listing(path)]
     return sorted(whole, key=lambda path: int(path.name[11:]), reverse=True)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

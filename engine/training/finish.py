@@ -15,17 +15,21 @@ from engine.catalog.normalise import normalise_query
 from engine.catalog.queries import JudgedQuery
 from engine.encoders.card import Card, read_card, write_card
 from engine.encoders.fingerprint import fingerprint
-from engine.encoders.save import save_model
+from engine.encoders.save import flush, flush_tree, save_model
 from engine.errors import RankbenchError
 from engine.training.examples import Examples, judgments_hash
+from engine.training.near import Near
 from engine.training.outcome import Best, Boldest
 from engine.training.recipe import Recipe
+from engine.training.remarks import many
 from engine.workspace import unwritable
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
     from engine.training.selection import DevSet
+
+_TIE = 1e-9  # means of the same scores, added up in another order
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,7 @@ class Material:
         verdicts: hash of the verdicts that gave rows, "" for none.
         replayed: judged queries whose base scores are replayed; replay: rows of replay in all.
         held_out: normalised queries of the dev and test splits that are trained on all the same.
+        near: judged queries that a query trained on nearly repeats.
     """
 
     examples: Examples
@@ -47,6 +52,7 @@ class Material:
     replayed: Sequence[JudgedQuery] = ()
     replay: int = 0
     held_out: Sequence[str] = ()
+    near: Sequence[Near] = ()
 
 
 def make_card(
@@ -60,6 +66,7 @@ def make_card(
     """The card of the weights that `best` chose, without name and lineage."""
     examples = material.examples
     queries = (*examples.queries, *material.replayed)
+    trained = {normalise_query(q.query) for q in (*queries, *material.near)}
     assert best.chosen is not None
     chosen = best.chosen
     what = recipe.to_json()
@@ -92,12 +99,12 @@ def make_card(
         recipe=what,
         asked=material.asked,
         data=_hashes(material),
-        trained_queries=tuple(sorted({normalise_query(q.query) for q in queries})),
+        trained_queries=tuple(sorted(trained)),
         trained_query_ids=tuple(query.query_id for query in queries),
         selection_queries=tuple(sorted({normalise_query(q) for q in dev.queries})) if dev else (),
         scores=scores,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        beats_base=None if dev is None else chosen.score > base_score,
+        beats_base=None if dev is None else chosen.score > base_score + _TIE,
     )
 
 
@@ -133,12 +140,13 @@ def make_note(card: Card, best: Best, held_out: Sequence[str]) -> str:
     elif not card.beats_base:
         notes.append(f"did not beat {card.base} on dev; {card.base} stays the default")
     if held_out:
-        notes.append(f"trained on {len(held_out)} queries of the dev and test splits")
+        queries = many(len(held_out), "query", "queries")
+        notes.append(f"trained on {queries} of the dev and test splits")
     return "; ".join(notes)
 
 
 def save(model: SentenceTransformer, out_dir: Path, card: Card, examples: Examples) -> None:
-    """Write beside, read back, compare, rename.
+    """Write beside, read back, compare, flush, rename.
 
     Raises:
         RankbenchError: the disk refuses, or what it reads back is not what was trained.
@@ -167,7 +175,9 @@ def save(model: SentenceTransformer, out_dir: Path, card: Card, examples: Exampl
                     "The saved encoder does not give the vectors of the trained one.",
                     "Check the disk, then train again; nothing was kept.",
                 )
+        flush_tree(work)
         work.rename(out_dir)
+        flush(out_dir.parent)
     except OSError as error:
         raise unwritable(out_dir.parent, error) from None
     finally:

@@ -1,36 +1,96 @@
-"""Which judged query another text nearly repeats."""
+"""Which judged queries another query nearly repeats, by the rules that link queries to a split."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 from engine.catalog.normalise import query_tokens
 from engine.catalog.queries import JudgedQuery
-from engine.catalog.splits import JACCARD
+from engine.catalog.splits import (
+    ANY_PRODUCTS,
+    EXACT_PRODUCTS,
+    JACCARD,
+    SHARED_PRODUCTS,
+    TEXTS,
+    link,
+)
 
 _ORDER = ("test", "dev", "train")
+_COUNTED = {ANY_PRODUCTS: "ESCI", EXACT_PRODUCTS: "E", TEXTS: ""}
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """A judged query that another one nearly repeats; `by`: "words" or "products"."""
+
+    query_id: str
+    query: str
+    split: str
+    by: str
 
 
 class NearQueries:
-    """Finds the split of a judged query that says nearly the same as another text."""
+    """Finds the judged queries that would share a split with another query.
+
+    What `engine.catalog.splits.link` links: nearly the same words, or three judged products in
+    common where the set is not so densely judged that products say nothing.
+    """
 
     def __init__(self, queries: Sequence[JudgedQuery]) -> None:
-        self._words = [(query_tokens(query.query), query.split) for query in queries]
-        self._by_word: dict[str, list[int]] = {}
-        for number, (words, _) in enumerate(self._words):
-            for word in words:
-                self._by_word.setdefault(word, []).append(number)
+        self._queries = queries
+        self._words = [query_tokens(query.query) for query in queries]
+        self._by_word = _places(self._words)
+        self._by_product = _places(query.grades for query in queries)
 
-    def split(self, text: str) -> str:
-        """The split of a query with nearly the same words, a held-out one first; "" for none."""
+    def find(self, query: JudgedQuery) -> tuple[Near, ...]:
+        """All of them but itself, those of held-out splits first; `query` may be known or not."""
+        by = dict.fromkeys(self._by_products(query.grades), "products")
+        by |= dict.fromkeys(self._by_words(query.query), "words")
+        found = [
+            Near(other.query_id, other.query, other.split, by[number])
+            for number in sorted(by)
+            if (other := self._queries[number]).query_id != query.query_id
+        ]
+        return tuple(sorted(found, key=lambda near: _ORDER.index(near.split)))
+
+    def _by_words(self, text: str) -> list[int]:
         words = query_tokens(text)
-        common: dict[int, int] = {}
-        for word in words:
-            for number in self._by_word.get(word, ()):
-                common[number] = common.get(number, 0) + 1
-        near = {
-            self._words[number][1]
+        common = Counter(number for word in words for number in self._by_word.get(word, ()))
+        return [
+            number
             for number, count in common.items()
-            if count >= JACCARD * (len(words) + len(self._words[number][0]) - count)
-        }
-        return next((split for split in _ORDER if split in near), "")
+            # As in the splits: a rounding error at exactly .8 must not decide.
+            if count >= JACCARD * (len(words) + len(self._words[number]) - count) - 1e-9
+        ]
+
+    def _by_products(self, grades: Mapping[str, str]) -> list[int]:
+        shared = Counter(number for p in grades for number in self._by_product.get(p, ()))
+        many = [number for number, count in shared.items() if count >= SHARED_PRODUCTS]
+        if not many or self._counted == _COUNTED[ANY_PRODUCTS]:
+            return many
+        return [
+            number
+            for number in many
+            if sum(
+                grade in self._counted and grades.get(product, "-") in self._counted
+                for product, grade in self._queries[number].grades.items()
+            )
+            >= SHARED_PRODUCTS
+        ]
+
+    @cached_property
+    def _counted(self) -> str:
+        """The grades whose products link. Asked late: it links the whole set."""
+        return _COUNTED[link(self._queries).rule]
+
+
+def _places(rows: Iterable[Iterable[str]]) -> dict[str, list[int]]:
+    """Item -> the numbers of the rows that hold it."""
+    found: dict[str, list[int]] = {}
+    for number, row in enumerate(rows):
+        for item in row:
+            found.setdefault(item, []).append(number)
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from statistics import stdev
+from statistics import fmean, stdev
 from typing import Any
 
 from engine.errors import RankbenchError
@@ -40,7 +40,8 @@ class Candidate:
     @property
     def score(self) -> float:
         """The mean over the dev queries; NaN without any."""
-        return sum(self.scores) / len(self.scores) if self.scores else math.nan
+        # As the base's: another way of adding would call a tie a win.
+        return fmean(self.scores) if self.scores else math.nan
 
 
 @dataclass(slots=True)

@@ -17,22 +17,22 @@ def remarks(made: Basket, dropped: int, recipe: Recipe, include_test: bool) -> t
     held = [g for g in groups if g.split in HELD_OUT]
     notes = []
     if agreed:
-        have = _many(agreed, "query has", "queries have")
+        have = many(agreed, "query has", "queries have")
         notes.append(f"{have} no Exact result: the best of the agreed top is taken")
     if disputed:
-        results = _many(disputed, "result", "results")
+        results = many(disputed, "result", "results")
         notes.append(
             f"judges disagree on {results}: the majority's word counts, the newest where they are "
             "even"
         )
     if held and not include_test:
-        queries, are = _many(len(held), "query", "queries"), _are(len(held))
+        queries, are = many(len(held), "query", "queries"), _are(len(held))
         notes.append(f"{queries} of the dev and test splits {are} left out")
     elif used := [g for g in held if g.pairs]:
-        queries, are = _many(len(used), "query", "queries"), _are(len(used))
+        queries, are = many(len(used), "query", "queries"), _are(len(used))
         notes.append(f"{queries} of the dev and test splits {are} trained on")
     if dropped:
-        pairs = _many(dropped, "pair is", "pairs are")
+        pairs = many(dropped, "pair is", "pairs are")
         notes.append(f"{pairs} left out by chance: `max_rows` is {made.pairs:,}")
     rows_in_all = made.pairs + made.judged
     if "replay" in recipe.parameters and rows_in_all and made.replay < 3 * rows_in_all:
@@ -42,7 +42,8 @@ def remarks(made: Basket, dropped: int, recipe: Recipe, include_test: bool) -> t
     return tuple(notes)
 
 
-def _many(count: int, one: str, more: str) -> str:
+def many(count: int, one: str, more: str) -> str:
+    """A count with its noun: `1 query`, `2,000 queries`."""
     return f"{count:,} {one if count == 1 else more}"
 
 

@@ -25,6 +25,7 @@ from engine.training.examples import Examples, build_examples, judged_hash
 from engine.training.finish import Material, lineage, make_card, make_note, save
 from engine.training.outcome import Best, Boldest, Cancelled, Report, ShouldStop, check_stop
 from engine.training.recipe import Recipe
+from engine.training.remarks import many
 from engine.workspace import DEFAULT_GAINS
 
 if TYPE_CHECKING:
@@ -146,7 +147,8 @@ def train(
     report(
         {
             "event": "log",
-            "message": f"{len(examples.rows)} rows from {len(examples.queries)} queries; "
+            "message": f"{many(len(examples.rows), 'row', 'rows')} from "
+            f"{many(len(examples.queries), 'query', 'queries')}; "
             + (
                 f"base {dev.measure} {fmean(base_scores):.4f}"
                 if dev
@@ -216,13 +218,16 @@ def _material(
     """What the run is made of, the replay included where the loss has one."""
     material = Material(examples)
     if basket is not None:
-        held = [normalise_query(g.query) for g in basket.trained if g.split in HELD_OUT]
+        near = tuple(near for group in basket.trained for near in group.near)
+        known = {query.query_id for query in queries if query.imported}
+        split = [q for q in (*basket.trained, *near) if q.query_id in known]
+        held = sorted({normalise_query(q.query) for q in split if q.split in HELD_OUT})
         asked = {
             "source": basket.source,
             "include_test": basket.include_test,
             "deselected": [list(pair) for pair in basket.deselected],
         }
-        material = Material(examples, asked, basket.verdicts_hash, held_out=held)
+        material = Material(examples, asked, basket.verdicts_hash, held_out=held, near=near)
     if recipe.loss != "flags":
         return material, None
     from engine.encoders.load import SentenceEncoder

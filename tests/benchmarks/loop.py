@@ -17,12 +17,11 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from engine.errors import RankbenchError
 from engine.evaluation.query_set import evaluate_query_set
-from engine.evaluation.run_verdict import FlaggedQuery, RunVerdict, judge_run
+from engine.evaluation.run_verdict import RunVerdict, judge_run
 from engine.ranking.comparer import Comparer
 from engine.workspace import Workspace, open_workspace
 
@@ -115,15 +114,13 @@ def show(what: str, verdict: RunVerdict) -> None:
     print(
         f"  {what} (n {len(verdict.flagged)}): flagged results mean rank {ranks[0]:.1f} -> "
         f"{ranks[1]:.1f}, {left} of {shown} left the top 10; NDCG@10 before the flags "
-        f"{means(verdict.flagged, 'imported')}, after {means(verdict.flagged, 'merged')}"
+        f"{means(verdict, 'imported')}, after {means(verdict, 'merged')}"
     )
 
 
-def means(queries: Sequence[FlaggedQuery], judged: str) -> str:
-    pairs = [pair for query in queries if None not in (pair := getattr(query, judged))]
-    if not pairs:
-        return "-"
-    return " -> ".join(f"{fmean(pair[side] for pair in pairs):.3f}" for side in (0, 1))
+def means(verdict: RunVerdict, judged: str) -> str:
+    found = verdict.mean_ndcg(judged)
+    return f"{found[0]:.3f} -> {found[1]:.3f}" if found else "-"
 
 
 def rankbench(ws: Workspace, *arguments: object) -> None:

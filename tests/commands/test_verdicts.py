@@ -157,7 +157,9 @@ def test_a_csv_goes_out_and_comes_back_as_one_act(rb: Any, tmp_path: Path) -> No
     told = rb("export", "flags", file)
     assert told.code == 0 and "Wrote 2 verdicts" in told.err and "Not in" not in told.err
     assert "nothing new" in rb("import", "flags", file).out
-    assert rb("import", "flags", file, "--json").json == {"added": 0, "known": 2, "number": None}
+    assert rb("import", "flags", file, "--json").json == {
+        "added": 0, "known": 2, "older": 0, "number": None,
+    }  # fmt: skip
     for _ in range(2):
         rb("undo")
     assert rb("flags", "--json").json == []
@@ -172,6 +174,25 @@ def test_a_csv_goes_out_and_comes_back_as_one_act(rb: Any, tmp_path: Path) -> No
     assert file.read_bytes() == written
     undone = rb("undo")
     assert undone.out.count("taken back") == 2 and rb("flags", "--json").json == []
+
+
+def test_what_a_judge_has_since_said_otherwise_is_left_out_of_a_file(
+    rb: Any, tmp_path: Path
+) -> None:
+    file = tmp_path / "old.csv"
+    file.write_text(
+        "query,product_id,grade,judge,given\n"
+        "hose,p10,E,ann,2020-01-01T00:00:00Z\n"
+        "hose,p11,E,ann,2020-01-01T00:00:00Z\n"
+    )
+    rb("flag", "hose", "p10", "I", "--judge", "ann")
+    told = rb("import", "flags", file)
+    assert "kept 1 verdict over 1 query" in told.out
+    assert "1 was given before what the same judge says of the result now" in told.err
+    rows = {row["product_id"]: row["grade"] for row in rb("flags", "--json").json}
+    assert rows == {"p10": "I", "p11": "E"}
+    again = rb("import", "flags", file, "--json").json
+    assert again == {"added": 0, "known": 1, "older": 1, "number": None}
 
 
 @pytest.mark.parametrize("form", ["quepid", "trec", "opensearch"])

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import pytest
 
 from engine.evaluation.evaluate import evaluate
-from engine.evaluation.intervals import Delta
+from engine.evaluation.intervals import Delta, paired_delta
 from engine.evaluation.run_verdict import DO_NOT, NOT_SHOWN, SAFE, call_of, judge_run
 from engine.workspace import DEFAULT_GAINS
 from tests.evaluation.fake_sides import ScoredSide, make_catalog, make_queries
@@ -49,9 +50,24 @@ def run(skill: float, base_skill: float = 0.3, flagged: tuple[Given, ...] = ()):
     ],
 )
 def test_the_call_follows_the_interval(low: float, high: float, call: str) -> None:
-    delta = Delta(0.0 if low is None else (low + high) / 2, low, high, 0.5, 1, 1, 1, 3)
+    delta = Delta(0.0 if low is None else (low + high) / 2, low, high, 0.5, 1, 1, 1, 30)
     found, why = call_of(delta)
-    assert found == call and "n 3" in why
+    assert found == call and "n 30" in why
+
+
+@pytest.mark.parametrize(
+    ("deltas", "call"),
+    [([0.1, 0.1], NOT_SHOWN), ([0.05] * 19, NOT_SHOWN), ([0.05] * 20, SAFE), ([-0.1] * 3, DO_NOT)],
+)
+def test_few_queries_show_nothing_safe_however_alike_they_are(
+    deltas: list[float], call: str
+) -> None:
+    n = len(deltas)
+    found, why = call_of(paired_delta(np.zeros(n), np.array(deltas)))
+    assert found == call
+    if call == NOT_SHOWN:
+        assert f"only {n} queries that no training has seen, too few" in why
+        assert f"{deltas[0]:+.3f}" in why and f"n {n}" in why
 
 
 def test_without_unseen_queries_nothing_is_shown_safe() -> None:
@@ -99,3 +115,7 @@ def test_the_counts_of_what_left_the_top_ten() -> None:
     assert changed.left_top_ten == (1, 1)
     assert changed.mean_ranks() == (20.5, (30 + 1001) / 2)
     assert changed.to_json()["mean_ranks"] == {"fall": (20.5, 515.5), "rise": None}
+    assert changed.to_json()["ndcg"] == {"imported": None, "merged": verdict.mean_ndcg("merged")}
+    pair = replace(query, imported=(0.2, 0.6), merged=(None, 0.1))
+    two = replace(verdict, flagged=(pair, replace(pair, imported=(0.4, 0.4)), query))
+    assert two.mean_ndcg("imported") == (pytest.approx(0.3), pytest.approx(0.5), 2)

@@ -107,6 +107,12 @@ def test_new_judgments_differ_and_verdicts_do_not(tiny_workspace: Workspace) -> 
     assert said.startswith(f"the grades of all train and dev queries differ ({'0' * 16} then, ")
 
 
+def card_of_path(path: Path) -> Card:
+    card = read_card(path.parent)
+    assert card is not None
+    return card
+
+
 def card_like(ws: Workspace, **values: Any) -> Path:
     """A card of a run from this base, in a directory of its own."""
     from engine.encoders.fingerprint import fingerprint
@@ -137,6 +143,20 @@ def test_a_card_of_an_older_rankbench_or_of_a_recipe_file_is_read(
         "the recipe adapter no longer has gone",
         "old was cancelled after step 7; this run goes to its end",
     ]
+
+
+def test_a_card_that_tells_nothing_of_its_data_is_not_called_the_same(
+    tiny_workspace: Workspace,
+) -> None:
+    ws = tiny_workspace
+    path = card_like(ws)
+    made = ws.encoders_dir / "again"
+    shutil.copytree(ws.encoders_dir / "base", made)
+    write_card(made, replace(card_of_path(path), name="again", data={"rows": "a", "dev": "b"}))
+    assert "does not tell on which data" in compare_with(ws, "again", str(path))
+    told = str(card_like(ws, data={"rows": "a", "dev": "b"}))
+    assert "same data, settings and seed" in compare_with(ws, "again", told)
+    assert "other data" in compare_with(ws, "again", str(card_like(ws, data={"rows": "c"})))
 
 
 def test_the_base_is_found_by_its_weights_or_the_run_refuses(tiny_workspace: Workspace) -> None:

@@ -72,3 +72,12 @@ def test_where_a_resume_begins_is_told_from_what_is_whole(ws: Workspace) -> None
     (ws.encoders_dir / "mine").mkdir()
     (ws.encoders_dir / "mine/card.json").write_text("{}")
     assert "goes on from its trained encoder." in said(ws, "1")[1]
+
+
+def test_a_discard_says_that_the_trained_encoder_stays(ws: Workspace) -> None:
+    directory = job(ws, STARTED, {"event": "failed", "message": "The name is taken.", "t": 4.0})
+    (directory / "encoder").mkdir()
+    (directory / "encoder/card.json").write_text("{}")
+    _, err = said(ws, "1", "--discard")
+    assert "Its trained encoder stays: `rankbench jobs 0001 --resume" in err
+    assert (directory / "encoder/card.json").is_file()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -10,6 +11,8 @@ from click.testing import CliRunner
 from engine import supervise
 from engine.encoders.card import read_card
 from engine.evaluation.run_verdict import DO_NOT, NOT_SHOWN, SAFE
+from engine.jobs.material import read_basket, read_merged
+from engine.jobs.verdict import _flagged, keep_flagged
 from engine.ranking.comparer import Comparer
 from engine.records import Records, Verdict, Verdicts
 from engine.workspace import Workspace
@@ -79,6 +82,43 @@ def test_a_run_from_flags_is_judged_before_and_after_them(
     told = json.loads(encoders(ws, "flags-01", "--json"))
     assert told["verdict"] == json.loads(json.dumps(verdict))
     assert verdict["call"] in encoders(ws)
+
+
+def test_verdicts_given_while_it_trains_are_not_held_against_it(tiny_workspace: Workspace) -> None:
+    ws, query = tiny_workspace, "red sneaker"
+    with Records(ws.records_path) as records:
+        records.assign_missing_splits()
+        imported = next(q.grades for q in records.judged_queries() if q.query == query)
+    here = SimpleNamespace(ws=ws, directory=ws.root)
+    with Verdicts(ws.records_path) as verdicts:
+        verdicts.add([Verdict(query, "p100", "I", bad=True)], "ann")
+        merged = read_merged(ws)
+        params = {"include_test": True}
+        keep_flagged(here, read_basket(ws, params, merged, top=lambda side, q: ()), merged)
+        verdicts.add([Verdict(query, p, "I", bad=True) for p in ("p101", "p102")], "ann")
+    (kept,) = _flagged(here)
+    assert kept.before == imported and kept.after == {**imported, "p100": "I"}
+    assert kept.fall == ("p100",)
+
+
+def test_a_near_repeat_of_a_held_out_query_makes_that_one_seen(tiny_workspace: Workspace) -> None:
+    ws = tiny_workspace
+    with Records(ws.records_path) as records:
+        queries = records.judged_queries()
+    test, dev = (next(q.query for q in queries if q.split == split) for split in ("test", "dev"))
+    turned = {query: " ".join(reversed(query.split())) for query in (test, dev)}
+    list(supervise.follow(supervise.start(ws, "index", {"encoder": "base"}, threads=1)))
+    with Verdicts(ws.records_path) as verdicts:
+        for query in turned.values():
+            verdicts.add([Verdict(query, p, g) for p, g in (("p100", "I"), ("p101", "E"))], "ann")
+    finished(ws, recipe="flags", include_test=True)
+    card = read_card(ws.encoders_dir / "flags-01")
+    assert card is not None
+    assert {test, dev, *turned.values()} <= set(card.trained_queries)
+    assert set(card.scores["held_out_trained"]) == {test, dev}
+    assert "trained on 2 queries of the dev and test splits" in card.note
+    assert dev not in card.selection_queries and card.selection_queries
+    assert card.verdict["unseen"]["n"] == len(unseen_queries(ws, card.seen_queries()))
 
 
 def test_a_run_from_judgments_is_judged_too(tiny_workspace: Workspace) -> None:

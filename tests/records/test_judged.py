@@ -165,6 +165,18 @@ def test_a_file_brings_what_is_new_and_no_old_opinion_back(path: Path) -> None:
         import_verdicts(path, [new, Verdict("tent", "", "I")], "ann")
 
 
+def test_an_opinion_older_than_what_its_judge_says_now_is_left_out_and_counted(path: Path) -> None:
+    say(path, Verdict("tent", "a", "I", judge="bob", given=2000.0))
+    # Never in these records: a file from another machine.
+    late = [Verdict("tent", "a", "E", judge=judge, given=1000.0) for judge in ("bob", "cid")]
+    done = import_verdicts(path, late, "ann")
+    assert ([v.judge for v in done.added], done.known, done.older) == (["cid"], 0, 1)
+    with Verdicts(path) as records:
+        assert {(v.judge, v.grade) for v in records.standing()} == {("bob", "I"), ("cid", "E")}
+    newer = Verdict("tent", "a", "S", judge="bob", given=3000.0)
+    assert len(import_verdicts(path, [newer], "ann").added) == 1
+
+
 def test_one_flag_needs_no_heavy_library(path: Path) -> None:
     code = (
         "import sys, pathlib\n"

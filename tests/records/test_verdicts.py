@@ -12,7 +12,7 @@ import pytest
 from engine.catalog.queries import JudgedQuery
 from engine.errors import RankbenchError
 from engine.records import Records, Verdicts, database, merge
-from engine.records.verdicts import Verdict, equivalents
+from engine.records.verdicts import Verdict
 
 
 @pytest.fixture
@@ -147,13 +147,14 @@ def test_the_most_judges_decide_and_the_newest_where_they_are_even() -> None:
 def test_equivalents_share_until_one_is_separated(verdicts: Verdicts) -> None:
     verdicts.add([Verdict("Running Shoes", "p1", "I")], "ann")
     imported = [JudgedQuery("q1", "running shoe", "", {"p1": "E"})]
-    assert equivalents("running shoe", verdicts.standing(), frozenset()) == {"Running Shoes"}
-    assert merge(imported, verdicts.standing()).queries[0].grades == {"p1": "I"}
+    shared = merge(imported, verdicts.standing())
+    assert shared.other_spellings("running shoe") == ("Running Shoes",)
+    assert shared.queries[0].grades == {"p1": "I"}
     verdicts.separate("running  shoe", "ann")
     alone = verdicts.separated()
     assert alone == {"running shoe"}
-    assert equivalents("running shoe", verdicts.standing(), alone) == set()
     merged = merge(imported, verdicts.standing(), alone)
+    assert merged.other_spellings("running shoe", alone) == ()
     assert merged.queries[0].grades == {"p1": "E"}
     assert [q.imported for q in merged.queries] == [True, False]
     undone = verdicts.undo("ann")

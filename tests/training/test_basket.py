@@ -11,6 +11,7 @@ from engine.catalog.queries import JudgedQuery
 from engine.errors import RankbenchError
 from engine.records import Verdict, merge
 from engine.training.basket import Basket, basket
+from engine.training.near import Near
 from engine.training.recipe import load_recipe
 
 TEXTS = {f"p{n}": f"title number {n}" for n in range(300)}
@@ -94,6 +95,40 @@ def test_a_query_that_nearly_repeats_a_test_query_is_a_test_query() -> None:
     with pytest.raises(RankbenchError, match="dev and test") as caught:
         found.check()
     assert "--include-test" in caught.value.todo
+    asked = make([said("winter blue jacket", "p7")], include_test=True)
+    assert asked.groups[0].near == (Near("q2", TEST.query, "test", "words"),)
+    assert asked.touched() == {asked.groups[0].query_id, "q2"}
+
+
+def test_verdicts_on_the_products_of_a_test_query_make_a_test_query() -> None:
+    test = replace(TEST, grades={f"p{n}": "E" for n in range(5, 9)})
+    three = [said("windbreaker", f"p{n}") for n in (5, 6, 7)]
+    found = make(three, TRAIN, test)
+    assert set(becomes(found).values()) == {"left out: judged on the products of a test query"}
+    assert "dev and test" in found.refusal
+    assert make(three, TRAIN, test, include_test=True).touched() >= {"q2"}
+    assert make(three[:2], TRAIN, test).negatives == 2
+
+
+def test_shared_products_say_nothing_in_a_densely_judged_set() -> None:
+    grades = {f"p{n}": "E" for n in range(5, 9)}
+    pool = [JudgedQuery(f"q{n}", f"word{n}", "test", grades) for n in range(12)]
+    found = make([said("windbreaker", f"p{n}", "E") for n in (5, 6, 7)], *pool)
+    assert found.groups[0].near == () and found.groups[0].split == ""
+
+
+def test_only_exact_products_link_where_all_grades_link_everything() -> None:
+    shared = {f"p{n}": "I" for n in range(3)}
+    pool = [
+        JudgedQuery(
+            f"q{n}", f"word{n}", "test", {**shared, **{f"p{20 * n + i}": "E" for i in (5, 6, 7)}}
+        )
+        for n in range(12)
+    ]
+    irrelevant = make([said("windbreaker", f"p{n}") for n in range(3)], *pool)
+    assert irrelevant.groups[0].near == ()
+    exact = make([said("windbreaker", f"p{20 + i}", "E") for i in (5, 6, 7)], *pool)
+    assert [near.query_id for near in exact.groups[0].near] == ["q1"]
 
 
 def test_what_cannot_be_an_example_says_why() -> None:

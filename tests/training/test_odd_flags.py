@@ -73,11 +73,25 @@ def test_a_base_that_cannot_be_asked_is_said(tiny_workspace: Workspace) -> None:
 def test_a_query_of_which_every_top_result_is_flagged_refuses(tiny_workspace: Workspace) -> None:
     ws = tiny_workspace
     build_index(ws)
-    top = sides_top(ws, "base")("base", "odd umbrella")[:10]
+    with sides_top(ws, "base") as ask:
+        top = ask("base", "odd umbrella")[:10]
     say(ws, *(("odd umbrella", product, "I", "ann") for product in top))
     found, _ = agreed(ws)
     assert "their queries have no Exact result" in found.refusal
     assert found.todo == "Grade a right result E first."
+
+
+def test_what_the_basket_opens_to_ask_is_closed(
+    tiny_workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from engine.ranking.comparer import Comparer
+
+    ws, closed = tiny_workspace, []
+    build_index(ws)
+    say(ws, ("odd umbrella", "p100", "I", "ann"))
+    close = Comparer.close
+    monkeypatch.setattr(Comparer, "close", lambda self: (closed.append(self), close(self)))
+    assert read_basket(ws, {}).pairs and len(closed) == 1
 
 
 def test_five_hundred_contradictory_flags(tiny_workspace: Workspace) -> None:
@@ -136,7 +150,7 @@ def test_flags_of_test_queries(tiny_workspace: Workspace, tiny_queries: list) ->
     assert "dev and test splits" in found.refusal and "--include-test" in found.todo
     found, done = agreed(tiny_workspace, include_test=True)
     assert "1 query of the dev and test splits is trained on" in found.notes
-    assert "trained on 1 queries of the dev and test splits" in done["note"]
+    assert "trained on 1 query of the dev and test splits" in done["note"]
 
 
 @pytest.mark.parametrize("seed", [0, 7])

@@ -11,10 +11,14 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from said import give, product
 from stand_in import StandIn, workspace
 
+from engine import supervise
+from engine.records import Verdict
 from engine.workspace import Workspace
 from workbench.app import RankbenchApp
+from workbench.messages import JobView
 
 
 @pytest.fixture
@@ -54,3 +58,32 @@ def make_app(request: pytest.FixtureRequest) -> Iterator[Callable[..., Watched]]
         app.watcher.stop()
         app.judging.recorder.stop(0)
         app.searcher.stop(0)
+
+
+@pytest.fixture
+def flagged(tiny_workspace: Workspace, tiny_texts: dict[str, str]) -> Workspace:
+    """The tiny shop with three verdicts on a train query and one on an unjudged one."""
+    shop = tiny_texts
+    give(
+        tiny_workspace,
+        Verdict("red sneaker", product(shop, "blue men sneaker classic"), "I", bad=True),
+        Verdict("red sneaker", product(shop, "red men umbrella classic"), "I", bad=True),
+        Verdict("red sneaker", product(shop, "red men sneaker classic"), "E"),
+        Verdict(
+            "nice umbrella", product(shop, "red men clock classic"), "I", bad=True, side="base"
+        ),
+    )
+    return tiny_workspace
+
+
+@pytest.fixture
+def begun(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What jobs were started with; none is."""
+    seen: list[dict[str, Any]] = []
+
+    def start(ws: Workspace, kind: str, params: dict[str, Any], **_: Any) -> Any:
+        seen.append(dict(params))
+        return JobView(f"{len(seen):04}", kind, "queued")
+
+    monkeypatch.setattr(supervise, "start", start)
+    return seen

@@ -100,15 +100,6 @@ async def test_l_and_r_put_any_two_side_by_side(make_app, shelf) -> None:
         assert (settings.baseline, settings.candidate) == ("tuned-02", "tuned-01")
 
 
-async def test_an_encoder_that_cannot_answer_is_not_put(make_app, shelf) -> None:
-    app = make_app(comparer(), root=shelf)
-    async with app.run_test(size=(120, 30), notifications=True) as pilot:
-        await opened(app, pilot, "fresh-02")
-        await pilot.press("r")
-        await until(lambda: "`rankbench index --encoder fresh-02`" in page(app))
-        assert app.settings.candidate == ""
-
-
 async def test_what_another_app_has_chosen_is_told_as_the_default(make_app, shelf) -> None:
     app = make_app(comparer(), root=shelf)
     other = open_workspace(shelf.root)

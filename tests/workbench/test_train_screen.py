@@ -5,58 +5,19 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-import pytest
 from looking import answered, lines, page, until
+from said import give, product
 from shelved import shelve
 from stand_in import StandIn, Status
 
 from engine import supervise
 from engine.index.build import build_index
-from engine.records import Verdict, Verdicts
+from engine.records import Verdict
 from engine.workspace import Workspace, open_workspace
 from workbench.app import RankbenchApp
 from workbench.messages import JobView
 from workbench.screens.train import TrainScreen
 from workbench.training import Choice, Trainer
-
-
-def give(ws: Workspace, *verdicts: Verdict) -> None:
-    with Verdicts(ws.records_path) as records:
-        for verdict in verdicts:
-            records.add([verdict], "ann")
-
-
-def product(texts: dict[str, str], title: str) -> str:
-    return next(product for product, text in texts.items() if text == title)
-
-
-@pytest.fixture
-def flagged(tiny_workspace: Workspace, tiny_texts: dict[str, str]) -> Workspace:
-    """The tiny shop with three verdicts on a train query and one on an unjudged one."""
-    shop = tiny_texts
-    give(
-        tiny_workspace,
-        Verdict("red sneaker", product(shop, "blue men sneaker classic"), "I", bad=True),
-        Verdict("red sneaker", product(shop, "red men umbrella classic"), "I", bad=True),
-        Verdict("red sneaker", product(shop, "red men sneaker classic"), "E"),
-        Verdict(
-            "nice umbrella", product(shop, "red men clock classic"), "I", bad=True, side="base"
-        ),
-    )
-    return tiny_workspace
-
-
-@pytest.fixture
-def begun(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What jobs were started with; none is."""
-    seen: list[dict[str, Any]] = []
-
-    def start(ws: Workspace, kind: str, params: dict[str, Any], **_: Any) -> Any:
-        seen.append(dict(params))
-        return JobView(f"{len(seen):04}", kind, "queued")
-
-    monkeypatch.setattr(supervise, "start", start)
-    return seen
 
 
 async def opened(app: RankbenchApp, pilot: Any) -> TrainScreen:

@@ -58,21 +58,24 @@ def import_flags(
     # From here on they are on the disk.
     if as_json:
         number = done.number or None
-        emit_json({"added": len(done.added), "known": done.known, "number": number})
+        counts = {"added": len(done.added), "known": done.known, "older": done.older}
+        emit_json({**counts, "number": number})
     elif done.added:
         over = count(len({verdict.query for verdict in done.added}), "query", "queries")
         judges = sorted({verdict.judge for verdict in done.added})
         said = ", ".join(safe(judge) for judge in judges[:5])
         click.echo(f"kept {count(len(done.added), 'verdict')} over {over}, by {said}")
     else:
-        known = count(done.known, "verdict")
-        click.echo(f"nothing new: {known} in the file, and in the records already")
+        click.echo(f"nothing new among {count(len(read.verdicts), 'verdict')} in the file")
     for note in read.notes:
         say(safe(note))
+    if done.known:
+        say(f"{count(done.known, 'was', 'were')} in the records already.")
+    if done.older:
+        were = count(done.older, "was", "were")
+        say(f"{were} given before what the same judge says of the result now, and left out.")
     if not done.added:
         return
-    if done.known:
-        say(f"{done.known:,} were in the records already.")
     unknown = _unknown(workspace, {verdict.product_id for verdict in done.added})
     if unknown:
         many = count(unknown, "product of them is", "products of them are")

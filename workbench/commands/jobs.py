@@ -54,6 +54,8 @@ def command(
         return
     if cancel:
         was_over = found[0].over
+        if found[0].keeping:
+            hint("It keeps its best weights first; that may take a few minutes.")
         found = [supervise.cancel(found[0])]
         say(f"Job {found[0].id} {'had ended already' if was_over else 'has ended'}.")
         _tell_ways_on(found[0])
@@ -63,6 +65,8 @@ def command(
         hint(f"Job {found[0].id} goes on {where}; `rankbench jobs {found[0].id}` shows how it is.")
     if discard:
         say(f"{supervise.discard(found[0]) / 1e6:,.0f} MB of job {found[0].id} deleted.")
+        if found[0].trained:
+            hint(f"Its trained encoder stays: {_resume_hint(found[0])}")
     if as_json:
         emit_json([job.to_json() for job in found])
         return
@@ -85,9 +89,13 @@ def _tell_ways_on(job: Job) -> None:
     # What was kept, or that nothing was: the job's own words, not what its name promises.
     if job.state == "cancelled" and job.said:
         hint(safe(job.said))
-    hint(f"`rankbench jobs {job.id} --resume` goes on {_where(job)}.")
+    hint(_resume_hint(job))
     if job.checkpoint:
         hint(f"`rankbench jobs {job.id} --discard` deletes its checkpoint.")
+
+
+def _resume_hint(job: Job) -> str:
+    return f"`rankbench jobs {job.id} --resume` goes on {_where(job)}."
 
 
 def _where(job: Job) -> str:

@@ -24,8 +24,15 @@ def open_app(workspace: Workspace) -> None:
     """
     check_terminal()
     from workbench.app import RankbenchApp
+    from workbench.text import count
 
-    RankbenchApp(workspace).run()
+    app = RankbenchApp(workspace)
+    app.run()
+    if app.unkept:
+        were = "was" if app.unkept == 1 else "were"
+        what = f"{count(app.unkept, 'verdict')} {were} not kept"
+        why = f"{workspace.records_path.name} was in use, or the disk refused."
+        click.echo(f"{what}: {why}", err=True)
 
 
 def check_terminal() -> None:

@@ -24,7 +24,9 @@ KEYS = (
 
 
 @click.command("train")
-@click.option("--recipe", metavar="R", help="`rankbench recipes` lists them; flags by default.")
+@click.option(
+    "--recipe", metavar="R", help="`rankbench recipes` lists them; with --source flags: flags."
+)
 @click.option(
     "--source",
     type=click.Choice(["judgments", "flags", "both"]),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from statistics import fmean
 from typing import Any
 
 import click
@@ -56,11 +55,10 @@ def _show_flagged(verdict: Mapping[str, Any]) -> None:
                 told += f", {left} left the top 10"
             click.echo(told)
     for judged, words in (("imported", "before the flags"), ("merged", "with the flags")):
-        pairs = [query[judged] for query in flagged if None not in query[judged]]
-        if pairs:
-            means = [fmean(pair[side] for pair in pairs) for side in (0, 1)]
-            told = " -> ".join(number(mean) for mean in means)
-            click.echo(f"ndcg@10 by the judgments {words}: {told} (n {len(pairs)})")
+        if found := verdict["ndcg"][judged]:
+            before, after, n = found
+            told = f"{number(before)} -> {number(after)} (n {n})"
+            click.echo(f"ndcg@10 by the judgments {words}: {told}")
     rows = [
         [cut(query["query"], 40), moved["wanted"], cut(moved["product_id"], 16), *_ranks(moved)]
         for query in flagged

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 _TWO_LISTS = 60
 _EXAMPLES = 8
+_SEEN_S = 0.3
+"""A key this soon after the row under the cursor changed was meant for the row before."""
 _TITLE = 60
 Steps = list[tuple[int, str]] | None
 
@@ -98,6 +101,8 @@ class CompareScreen(Screen[None]):
         self.is_saved = saved is not None
         self.shown_number = 0
         """Number of the request whose answer is on the screen."""
+        self._taken = -_SEEN_S
+        """When an answer last put another product under the cursor (monotonic)."""
         self.query_line = QueryLine(id="query")
         self.delta_line = DeltaLine(id="delta")
         self.baseline, self.candidate = (
@@ -210,7 +215,8 @@ class CompareScreen(Screen[None]):
         """Paint an answer; `stay` keeps what is in sight and the product under the cursor."""
         self.shown_number = number
         for shown, side in zip(self.lists, self._sides(), strict=True):
-            kept = shown.hit.product_id if stay and shown.hit else None
+            before = shown.hit.product_id if shown.hit else None
+            kept = before if stay else None
             shown.standing_in = "" if self.is_saved else self._wanted(shown)
             shown.notice = (
                 ("plain", "No product matches."),
@@ -220,6 +226,8 @@ class CompareScreen(Screen[None]):
                 shown.cursor = shown.top = 0
             shown.show(side, number)
             shown.place(shown.row_of(kept) or 0 if kept else 0)
+            if shown.has_focus and before and shown.hit and shown.hit.product_id != before:
+                self._taken = time.monotonic()
         self.delta_line.show(comparison, number, saved=self.is_saved)
         self._link()
 
@@ -326,12 +334,20 @@ class CompareScreen(Screen[None]):
         """Mark the hit under the cursor as a bad result."""
         self._judge("I", bad=True)
 
-    def _judge(self, grade: str, *, bad: bool = False, note: str = "") -> None:
-        if self._points_at_a_hit() and self.active.side and self.active.hit:
-            self.app.judge(self.active.side, self.active.hit, grade, bad=bad, note=note)
+    def _judge(self, grade: str, *, bad: bool = False) -> None:
+        comparison, side, hit = self.comparison, self.active.side, self.active.hit
+        if self._points_at_a_hit() and comparison and side and hit:
+            self.app.judging.give(comparison, side, hit, grade, bad=bad)
 
     def _points_at_a_hit(self) -> bool:
-        """Whether a row is marked: from the query line the palette must not grade unseen."""
+        """Whether a row is marked that the person has seen there.
+
+        From the query line the palette must not grade unseen; nor may a key that was meant for the
+        product that an answer has just taken from under the cursor.
+        """
+        if self.active.has_focus and time.monotonic() - self._taken < _SEEN_S:
+            self.app.say("The row changed as you pressed: look, and press again.")
+            return False
         if not self.active.has_focus and self.active.hit is not None:
             self.action_lists()
             self.app.say("Choose the result first: the cursor is in the list now.")
@@ -344,15 +360,16 @@ class CompareScreen(Screen[None]):
 
         if not self._points_at_a_hit():
             return
-        side, hit = self.active.side, self.active.hit
-        if side is None or hit is None or not (hit.verdict and hit.grade):
+        # As it is at the key: another answer may come while the person types.
+        comparison, side, hit = self.comparison, self.active.side, self.active.hit
+        if not (comparison and side and hit and hit.verdict and hit.grade):
             self.app.say("Grade the result first: a note goes with a verdict.")
             return
         grade, bad = hit.grade, hit.verdict == "flagged"
 
         def noted(note: str | None) -> None:
             if note:
-                self.app.judge(side, hit, grade, bad=bad, note=note)
+                self.app.judging.give(comparison, side, hit, grade, bad=bad, note=note)
 
         head = f"Note on {grade} for {hit.title[:_TITLE]}"
         self.app.push_screen(LineScreen(head, "Why?"), noted)

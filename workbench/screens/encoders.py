@@ -34,7 +34,10 @@ KEYS = (
     Key("F1", "help", "app.help"),
     Key("^P", "all commands", "app.command_palette", "more"),
 )
-NO_RUN = "{} has no verdict: no run here made it, or it ended before one was drawn."
+NO_RUN = (
+    "{} has no verdict: no run here made it, or it ended before one was drawn. "
+    "F2 compares the two sides on every query."
+)
 
 
 class EncodersScreen(Screen[None]):
@@ -128,13 +131,9 @@ class EncodersScreen(Screen[None]):
 
     @on(RowList.Chosen)
     def action_run(self) -> None:
-        """Open the page of the run that made the encoder."""
-        if (row := self.table.row) is None:
-            return
-        if row.verdict:
-            self.app.show_run(row.name, row.verdict)
-        else:
-            self.app.say(f"{NO_RUN.format(row.name)} F2 compares the two sides on every query.")
+        """Open the page of the run that made the encoder, as its card is now."""
+        if (row := self.table.row) is not None:
+            self.app.shelf.read_run(row.name)
 
     def action_put(self, place: str) -> None:
         if (row := self.table.row) is not None:

@@ -57,7 +57,7 @@ KEYS = (
     ("Tab", "the jobs; c cancels one, r takes up one that died or was cancelled"),
     ("in Encoders", ""),
     ("Enter", "the page of the run that made it"),
-    ("l r", "put it on the left, on the right: any two can be compared"),
+    ("l r", "put it on the left, on the right: any two; one without an index gets it first"),
     ("t", "train it again, by the recipe of its card, on the data and verdicts of today"),
     ("m", "time one query on it"),
     ("w v", "write the encoder, or its vectors, to a path"),
@@ -78,7 +78,7 @@ NUMBERS = (
     ("unseen, seen", "whether this encoder was trained on the query: trust unseen"),
     (
         "safe to try",
-        "unseen queries lose at most .02 NDCG@10, by the interval's lower end",
+        "twenty unseen queries or more lose at most .02 NDCG@10, by the interval's lower end",
     ),
     ("saved", "the last answer of the session before; a live one follows"),
 )

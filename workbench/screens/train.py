@@ -156,7 +156,7 @@ class TrainScreen(Screen[None]):
             return
         if self.choice.source != "judgments":
             if self.basket is None:
-                self.app.say("The basket is not known yet: a moment.", "warning")
+                self._say_unknown()
                 return
             if self.basket.refusal:
                 self.app.say(f"{self.basket.refusal} {self.basket.todo}", "warning")
@@ -164,6 +164,15 @@ class TrainScreen(Screen[None]):
         self.starting = True
         self.app.say("Starting.")
         self.app.trainer.begin(self.choice)
+
+    def _say_unknown(self) -> None:
+        """Without a basket nothing starts; where it could not be made, it is tried again."""
+        if self.trouble is None:
+            self.app.say("The basket is not known yet: a moment.", "warning")
+            return
+        self.app.say(f"{self.trouble.what} Looking into the basket again.", "warning")
+        self.trouble = None
+        self.renew()
 
     def action_cancel(self) -> None:
         job = self.jobs.chosen(LIVE)

@@ -120,7 +120,7 @@ def _sizes(row: EncoderRow, latency: Latency | None) -> list[Group]:
         told = f"{latency.p50_ms:.1f} ms, p95 {latency.p95_ms:.1f} (n {latency.n})"
         groups.append(_named("query", told))
     if row.build is None:
-        groups.append((("warn", "not indexed"),))
+        groups.append((("warn", "not indexed: l or r does that first"),))
     else:
         groups.append((("plain", count(row.build.rows, "product")),))
         groups.append((("plain", f"{row.build.dim} dimensions"),))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from workbench.messages import JobView
-from workbench.status import LIVE, job_line, job_name
+from workbench.status import LIVE, job_end, job_line, job_name
 from workbench.text import printable
 from workbench.widgets.painted import Piece
 from workbench.widgets.row_list import RowList
@@ -49,9 +49,9 @@ class JobList(RowList):
             return (*pieces, ("key", printable(job_line(job))))
         ink = "error" if job.state in ("failed", "died") else "plain"
         pieces.append(("plain", printable(f"{job_name(job)}: ")))
-        pieces.append((ink, job.state))
+        pieces.append((ink, printable(job_end(job))))
         if job.state in RESUMABLE:
             pieces.append(("key", "  r takes it up again"))
-        if job.error:
-            pieces.append(("faint", f"  {printable(job.error)}"))
+        if said := job.error or (job.said if job.state == "cancelled" else ""):
+            pieces.append(("faint", f"  {printable(said)}"))
         return pieces
