@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -30,6 +31,8 @@ def main(arguments: list[str]) -> int:
         return 2
     directory = Path(arguments[0]).resolve()
     events = Events(directory / "events.jsonl")
+    # Collecting at every 700 objects takes a tenth of the seconds that the imports take.
+    gc.set_threshold(100_000)
     try:
         stop_on_sigterm()
         supervise.write_pid(directory, os.getpid())
