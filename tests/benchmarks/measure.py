@@ -119,7 +119,7 @@ def typing(ws: Workspace) -> list[Row]:
     next(e for e in supervise.follow(job) if e.get("phase") == "training" and e.get("step", 0) > 1)
     rows.append(typed(ws, "typing while a job trains", TYPING_S, 240, "twice the p95 of typing"))
     still = supervise.get(ws, job.id)
-    assert still.state == "running" and still.phase == "training", still
+    assert still.state == "running", still
     supervise.cancel(still)
     return rows
 
