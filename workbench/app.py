@@ -312,9 +312,9 @@ class RankbenchApp(Background):
         )
         self.compare.show_status(groups)
 
-    def say(self, text: str, severity: Any = "information") -> None:
+    def say(self, text: str, severity: Any = "information", seconds: float | None = None) -> None:
         """A short notice; product text may be in it, so it is never read as markup."""
-        timeout = _ERROR_S if severity == "error" else None
+        timeout = seconds or (_ERROR_S if severity == "error" else None)
         self.notify(printable(text), severity=severity, markup=False, timeout=timeout)
 
     # Evaluating

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from workbench.shelf import Shelf
 
 SIDES = {"baseline": "left", "candidate": "right"}
+_RUN_NEWS_S = 30.0
 
 
 class Hearing(Rooms):
@@ -29,7 +30,7 @@ class Hearing(Rooms):
         """The sides the person chose, left and right."""
         raise NotImplementedError
 
-    def say(self, text: str, severity: Any = "information") -> None:
+    def say(self, text: str, severity: Any = "information", seconds: float | None = None) -> None:
         raise NotImplementedError
 
     def on_evaluation_progress(self, message: messages.EvaluationProgress) -> None:
@@ -109,7 +110,8 @@ class Hearing(Rooms):
 
     def on_run_known(self, message: messages.RunKnown) -> None:
         if message.ended:
-            self.say(*run_news(message.name, message.verdict))
+            # After minutes of waiting the person may look elsewhere for some seconds.
+            self.say(*run_news(message.name, message.verdict), seconds=_RUN_NEWS_S)
         elif message.verdict:
             self.show_run(message.name, message.verdict)
         else:
