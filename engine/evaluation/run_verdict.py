@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean
-from typing import Any, Protocol
+from typing import Any
 
 from engine.catalog.normalise import clean_query
 from engine.evaluation.evaluate import RankedSide
@@ -25,7 +25,8 @@ PRIMARY = "ndcg@10"
 _WORST = 5
 
 
-class Flagged(Protocol):
+@dataclass(frozen=True, slots=True)
+class Flagged:
     """A query whose results people graded, as the run was given it.
 
     Attributes:
@@ -34,16 +35,11 @@ class Flagged(Protocol):
         fall, rise: the products the run should move down, and up.
     """
 
-    @property
-    def query(self) -> str: ...
-    @property
-    def before(self) -> Mapping[str, str]: ...
-    @property
-    def after(self) -> Mapping[str, str]: ...
-    @property
-    def fall(self) -> Sequence[str]: ...
-    @property
-    def rise(self) -> Sequence[str]: ...
+    query: str
+    before: Mapping[str, str]
+    after: Mapping[str, str]
+    fall: Sequence[str]
+    rise: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)

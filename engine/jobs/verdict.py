@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from engine.encoders.card import write_card
 from engine.encoders.registry import resolve
 from engine.errors import RankbenchError
 from engine.evaluation.query_set import evaluate_query_set
-from engine.evaluation.run_verdict import RunVerdict, judge_run
+from engine.evaluation.run_verdict import Flagged, RunVerdict, judge_run
 from engine.jobs.context import Context
 from engine.jobs.material import read_judged
 from engine.ranking.comparer import Comparer
@@ -19,17 +18,6 @@ from engine.training.basket import Basket
 from engine.training.outcome import Cancelled, check_stop
 
 FLAGGED = "flagged.json"  # in the job's directory; a resumed job may find other verdicts
-
-
-@dataclass(frozen=True, slots=True)
-class Flagged:
-    """A query that people spoke of; see `engine.evaluation.run_verdict.Flagged`."""
-
-    query: str
-    before: Mapping[str, str]
-    after: Mapping[str, str]
-    fall: tuple[str, ...]
-    rise: tuple[str, ...]
 
 
 def keep_flagged(context: Context, basket: Basket, merged: Merged) -> None:

@@ -14,27 +14,14 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from engine.errors import RankbenchError
 from engine.evaluation.query_set import evaluate_query_set
-from engine.evaluation.run_verdict import RunVerdict, judge_run
+from engine.evaluation.run_verdict import Flagged, RunVerdict, judge_run
 from engine.ranking.comparer import Comparer
 from engine.workspace import Workspace, open_workspace
-
-
-@dataclass(frozen=True)
-class Given:
-    """A query with the flagged products it should lose; a paraphrase takes those of its query."""
-
-    query: str
-    before: Mapping[str, str]
-    after: Mapping[str, str]
-    fall: Sequence[str]
-    rise: Sequence[str]
 
 
 def main() -> None:
@@ -94,9 +81,9 @@ def report(ws: Workspace, scenario: list[dict[str, Any]], name: str, spent: str)
         before = imported.get(query, {})
         after = comparer.find_query(query).grades
         rise = [product for product, grade in after.items() if grade == "E"]
-        flagged.append(Given(query, before, after, item["flags"], rise))
+        flagged.append(Flagged(query, before, after, item["flags"], rise))
         paraphrases += [
-            Given(text, before, after, item["flags"], rise) for text in item["paraphrases"]
+            Flagged(text, before, after, item["flags"], rise) for text in item["paraphrases"]
         ]
     gains, catalog = ws.settings.gains, comparer.titles()
     verdict = judge_run(base, tuned, flagged, unseen, gains, catalog)
