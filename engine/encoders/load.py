@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from engine.errors import RankbenchError
+from engine.errors import RankbenchError, UsageError
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -155,6 +155,20 @@ def _has_accelerator() -> bool:
     import torch
 
     return torch.cuda.is_available() or torch.backends.mps.is_available()
+
+
+def check_device(name: str) -> None:
+    """Raise UsageError where torch knows no device `name` ("cpu", "cuda:1"), or it is not here."""
+    import torch
+
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = (str(error).splitlines() or [""])[0]
+        raise UsageError(
+            f"There is no device {name!r} here: {reason[:200]}",
+            "Name devices as torch does: cpu, cuda:0, mps.",
+        ) from None
 
 
 def quiet_libraries() -> None:

@@ -12,13 +12,11 @@ from engine.workspace import Workspace
 
 if TYPE_CHECKING:
     import numpy as np
-    import polars as pl
 
     from engine.encoders.load import Encoder
     from engine.evaluation.frame import Evaluation, QueryRow
 
 FIELDS = ("title", "description")
-GRADES = ("E", "I")
 
 Cosines = Mapping[str, float | None]
 
@@ -65,52 +63,38 @@ def field_cosines(
     Raises:
         RankbenchError: no such encoder.
     """
-    import numpy as np
-
-    from engine.catalog.normalise import clean_query
     from engine.encoders.fingerprint import fingerprint
     from engine.encoders.load import load_encoder
     from engine.encoders.registry import resolve
-    from engine.index.store import read_items
-    from engine.measures.cosine import field_cosine
+    from engine.evaluation.pair_cosines import cosine_means, cosine_pairs
 
     info = resolve(ws, encoder_name)
     encoder = load_encoder(info.path, live=True)
-    texts = np.asarray(encoder.encode_queries([clean_query(row.query) for row in rows]))
-    items = read_items(ws)
-    found: dict[str, float | None] = {}
-    for field in FIELDS:
-        known = _field_texts(items, field)
-        pairs = [
-            (number, product, grade)
-            for number, row in enumerate(rows)
-            for product, grade in row.grades.items()
-            if grade in GRADES and known.get(product)
-        ]
-        wanted = dict.fromkeys(known[product] for _, product, _ in pairs)
-        cache = ws.cache_dir / f"fields-{fingerprint(info.path)}.npz"
-        vectors = _vectors(encoder, list(wanted), cache)
-        scores = None
-        if pairs:
-            documents = np.stack([vectors[known[product]] for _, product, _ in pairs])
-            queries = texts[[number for number, _, _ in pairs]]
-            scores = field_cosine(queries, documents, [grade for _, _, grade in pairs])
-        found[f"{field}_cosine"] = scores.cosine if scores else None
-        found[f"{field}_margin"] = scores.margin if scores else None
-    return found
+    cache = ws.cache_dir / f"fields-{fingerprint(info.path)}.npz"
+    pairs = cosine_pairs(
+        encoder, rows, field_texts(ws), lambda encoder, texts: _vectors(encoder, texts, cache)
+    )
+    return cosine_means(pairs)
 
 
-def _field_texts(items: pl.DataFrame, field: str) -> dict[str, str]:
+def field_texts(ws: Workspace) -> dict[str, dict[str, str]]:
+    """Field -> product id -> its text as an encoder reads it, of the fields the catalog has."""
     from engine.catalog.template import Template
+    from engine.index.store import read_items
 
-    if field not in items.columns:
-        return {}
-    rendered = Template(field).render(items)
-    return dict(zip(items["product_id"].to_list(), rendered.to_list(), strict=True))
+    items = read_items(ws)
+    ids = items["product_id"].to_list()
+    return {
+        field: dict(zip(ids, Template(field).render(items).to_list(), strict=True))
+        for field in FIELDS
+        if field in items.columns
+    }
 
 
-def _vectors(encoder: Encoder, texts: Sequence[str], cache: Path) -> Mapping[str, np.ndarray]:
-    """The unit vector of each text, from the cache where it is there."""
+def _vectors(encoder: Encoder, texts: Sequence[str], cache: Path) -> np.ndarray:
+    """The unit vectors of the texts [n, dim], from the cache where they are there."""
+    import numpy as np
+
     from engine.catalog.template import content_hashes
 
     hashes = content_hashes(texts)
@@ -121,7 +105,7 @@ def _vectors(encoder: Encoder, texts: Sequence[str], cache: Path) -> Mapping[str
         vectors = encoder.encode_documents([text for text, _ in missing])
         kept |= {key: vector for (_, key), vector in zip(missing, vectors, strict=True)}
         _write(cache, kept)
-    return {text: kept[key] for text, key in zip(texts, hashes, strict=True)}
+    return np.stack([kept[key] for key in hashes])
 
 
 def _read(cache: Path, dim: int) -> dict[str, np.ndarray]:

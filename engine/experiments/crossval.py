@@ -9,53 +9,25 @@ and intervals are bootstrapped over queries, since queries are what one would dr
 
 from __future__ import annotations
 
-import gc
-import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-import numpy as np
 
 from engine.catalog.normalise import clean_query
 from engine.catalog.queries import JudgedQuery
-from engine.catalog.splits import folds as make_folds
 from engine.catalog.splits import folds_by, link
-from engine.encoders.load import Encoder, load_encoder
+from engine.encoders.load import load_encoder
 from engine.errors import RankbenchError
+from engine.evaluation.pair_cosines import Fields
+from engine.experiments.fold import Ranker, Setting, encode, run_baselines, run_fold
+from engine.experiments.parallel import run_on
 from engine.experiments.results import CrossvalResult, pool
 from engine.experiments.store import Store, held, settings_of
-from engine.index.matrix import VectorMatrix, best
 from engine.measures.floor import search_floors
-from engine.measures.query import measure_search
 from engine.training.outcome import Report, ShouldStop, check_stop
 from engine.training.recipe import Recipe
-from engine.training.train import BaseVectors, train
+from engine.training.train import BaseVectors
 from engine.workspace import DEFAULT_GAINS
-
-DEPTH = 1000
-INNER_FOLDS = 7
-"""One of seven groups of the training queries is the inner dev split: about 15 %."""
-_PART = 256
-
-Ranker = Callable[[str], Sequence[str]]
-"""Query text -> product ids of the whole catalog that it finds, best first."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Setting:
-    """What every fold shares."""
-
-    recipe: Recipe
-    base_dir: Path
-    texts: Mapping[str, str]
-    queries: Mapping[str, JudgedQuery]
-    fold_of: Mapping[str, int]
-    base: BaseVectors
-    gains: Mapping[str, float]
-    rbo_p: float
-    device: str | None
 
 
 def crossval(
@@ -73,9 +45,10 @@ def crossval(
     unchanged: float = 0.01,
     rbo_p: float = 0.9,
     by: Sequence[str] = ("stratum",),
+    fields: Fields | None = None,
     progress: Report | None = None,
     should_stop: ShouldStop | None = None,
-    device: str | None = None,
+    devices: Sequence[str | None] = (None,),
 ) -> CrossvalResult:
     """Out-of-fold scores of `recipe` on all `queries`, whatever split they are in.
 
@@ -89,6 +62,9 @@ def crossval(
         base_vectors: the base's document vectors, encoded here where not given.
         unchanged: a |delta| up to this counts as unchanged.
         by: query columns whose values are reported apart.
+        fields: single fields of the products, for the cosines of queries with them.
+        devices: where folds run, as torch names them ("cuda:0"), None for the best there is. With
+            several, as many folds run at once, a process each.
         progress: dicts as of `train`, with `fold`, `seed`, `run`, `runs` and `eta_s` of the whole.
 
     Raises:
@@ -99,19 +75,21 @@ def crossval(
     began = time.monotonic()
     report = progress or (lambda event: None)
     stop = should_stop or (lambda: False)
-    if not seeds:
-        raise RankbenchError("Cross-validation needs a seed.", "Give at least one, for example 0.")
+    if not seeds or not devices:
+        raise RankbenchError(
+            "Cross-validation needs a seed and a device.", "Give at least one, for example 0."
+        )
     scored = _scorable(queries, texts, gains)
     links = link(scored)
     fold_of = folds_by(links.groups, scored, folds)
     with held(out_dir):
         store = Store(
             out_dir,
-            settings_of(recipe, base_dir, texts, scored, folds, gains, rbo_p),
+            settings_of(recipe, base_dir, texts, scored, folds, gains, rbo_p, fields or {}),
         )
         store.write_qrels(scored, gains, texts)
-        vectors = base_vectors or _encode_base(base_dir, texts, device, report, stop)
-        setting = _Setting(
+        vectors = base_vectors or _encode_base(base_dir, texts, devices[0], report, stop)
+        setting = Setting(
             recipe,
             base_dir,
             texts,
@@ -120,10 +98,10 @@ def crossval(
             vectors,
             gains,
             rbo_p,
-            device,
+            fields or {},
         )
-        _baselines(setting, store, bm25)
-        _runs(setting, store, folds, seeds, report, stop)
+        run_baselines(setting, store, bm25, devices[0], report, stop)
+        _runs(setting, store, folds, seeds, devices, report, stop)
         return pool(
             store,
             scored,
@@ -139,21 +117,6 @@ def crossval(
         )
 
 
-def inner_split(
-    queries: Sequence[JudgedQuery], seed: int
-) -> tuple[list[JudgedQuery], list[JudgedQuery]]:
-    """Training queries and an inner dev split of about 15 %, by linked groups.
-
-    Too few groups for a split leave dev empty; the recipe's defaults are then used.
-    """
-    try:
-        part = make_folds(queries, INNER_FOLDS, seed)
-    except RankbenchError:
-        return list(queries), []
-    dev = [query for query in queries if part[query.query_id] == 0]
-    return [query for query in queries if part[query.query_id] != 0], dev
-
-
 def _scorable(
     queries: Sequence[JudgedQuery], texts: Mapping[str, str], gains: Mapping[str, float]
 ) -> list[JudgedQuery]:
@@ -167,15 +130,19 @@ def _scorable(
 
 
 def _runs(
-    setting: _Setting,
+    setting: Setting,
     store: Store,
     folds: int,
     seeds: Sequence[int],
+    devices: Sequence[str | None],
     report: Report,
     stop: ShouldStop,
 ) -> None:
     todo = [(seed, fold) for seed in seeds for fold in range(folds) if not store.has(fold, seed)]
     total = folds * len(seeds)
+    if len(devices) > 1:
+        run_on(devices, setting, store, todo, total, report, stop)
+        return
     began = time.monotonic()
     for number, (seed, fold) in enumerate(todo):
         check_stop(stop)
@@ -187,119 +154,18 @@ def _runs(
             "runs": total,
             "total_eta_s": round(elapsed / number * (len(todo) - number), 1) if number else None,
         }
-        _one(
-            setting, store, fold, seed, lambda event, place=where: report({**event, **place}), stop
+        run_fold(
+            setting,
+            store,
+            fold,
+            seed,
+            devices[0],
+            lambda event, place=where: report({**event, **place}),
+            stop,
         )
 
 
-def _one(
-    setting: _Setting, store: Store, fold: int, seed: int, report: Report, stop: ShouldStop
-) -> None:
-    """Train on the other folds, rank this one's queries, keep the scores."""
-    began = time.monotonic()
-    held_out = [q for q in setting.queries.values() if setting.fold_of[q.query_id] == fold]
-    rest = [q for q in setting.queries.values() if setting.fold_of[q.query_id] != fold]
-    train_queries, dev_queries = inner_split(rest, seed)
-    with tempfile.TemporaryDirectory(prefix=store.work_prefix, dir=store.path) as work:
-        result = train(
-            setting.recipe,
-            setting.base_dir,
-            train_queries,
-            dev_queries,
-            setting.texts,
-            Path(work) / "encoder",
-            seed=seed,
-            report=report,
-            should_stop=stop,
-            base_vectors=setting.base,
-            gains=setting.gains,
-            device=setting.device,
-        )
-        trained = time.monotonic()
-        encoder = load_encoder(result.path, setting.device)
-        ids = list(setting.base[0])
-        if result.linear is None:
-            texts = [setting.texts[product] for product in ids]
-            vectors = _encode(encoder, texts, report, stop)
-        else:
-            from engine.training.adapter import apply
-
-            vectors = apply(result.linear, setting.base[1])
-        catalog, judged = _rank(encoder, VectorMatrix.of(ids, vectors), held_out)
-    # The trainer and its model refer to each other; unasked, they would stay for some folds more.
-    gc.collect()
-    facts = {
-        "chosen": result.card.scores.get("chosen"),
-        "dev": {key: result.card.scores.get(key) for key in ("measure", "base", "tuned")},
-        "rows": result.rows,
-        "train_queries": len(train_queries),
-        "dev_queries": len(dev_queries),
-        "train_seconds": round(trained - began, 2),
-        "seconds": round(time.monotonic() - began, 2),
-    }
-    store.write_scores(
-        store.name(fold, seed), _scores(setting, held_out, catalog, judged), catalog, judged, facts
-    )
-    report({"event": "log", "message": f"fold {fold} seed {seed}: {facts['seconds']} s"})
-
-
-def _baselines(setting: _Setting, store: Store, bm25: Ranker | None) -> None:
-    """Scores of the base and of bm25 on every query, once."""
-    queries = list(setting.queries.values())
-    if not store.has_baseline("base"):
-        encoder = load_encoder(setting.base_dir, setting.device)
-        catalog, judged = _rank(encoder, VectorMatrix.of(*setting.base), queries)
-        scores = _scores(setting, queries, catalog, judged)
-        store.write_scores("base", scores, catalog, judged, {})
-    if bm25 is not None and not store.has_baseline("bm25"):
-        catalog, judged = {}, {}
-        present = set(setting.base[0])
-        for query in queries:
-            ranking = [product for product in bm25(query.query) if product in present]
-            found = [product for product in ranking if product in query.grades]
-            missing = sorted(present.intersection(query.grades).difference(found))
-            catalog[query.query_id] = ranking[:DEPTH]
-            judged[query.query_id] = [*found, *missing]
-        scores = _scores(setting, queries, catalog, judged)
-        store.write_scores("bm25", scores, catalog, judged, {})
-
-
-def _rank(
-    encoder: Encoder, matrix: VectorMatrix, queries: Sequence[JudgedQuery]
-) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    """Catalog ranking, `DEPTH` deep, and judged ranking of each query; ties by product id."""
-    catalog, judged = {}, {}
-    vectors = encoder.encode_queries([clean_query(query.query) for query in queries])
-    for query, vector in zip(queries, vectors, strict=True):
-        scores = matrix.scores(vector)
-        rows, _ = best(scores, DEPTH)
-        catalog[query.query_id] = [matrix.ids[row] for row in rows]
-        present = np.array(sorted(matrix.rows[p] for p in query.grades if p in matrix.rows), int)
-        order, _ = best(scores[present], len(present))
-        judged[query.query_id] = [matrix.ids[row] for row in present[order]]
-    return catalog, judged
-
-
-def _scores(
-    setting: _Setting,
-    queries: Sequence[JudgedQuery],
-    catalog: Mapping[str, Sequence[str]],
-    judged: Mapping[str, Sequence[str]],
-) -> dict[str, dict[str, float | None]]:
-    present = set(setting.base[0])
-    return {
-        query.query_id: measure_search(
-            catalog[query.query_id],
-            judged[query.query_id],
-            {p: grade for p, grade in query.grades.items() if p in present},
-            setting.gains,
-            setting.rbo_p,
-        )
-        for query in queries
-    }
-
-
-def _floors(setting: _Setting) -> dict[str, dict[str, float | None]]:
+def _floors(setting: Setting) -> dict[str, dict[str, float | None]]:
     """What a random ranking of the catalog scores for each query."""
     present = set(setting.base[0])
     return {
@@ -317,17 +183,4 @@ def _encode_base(
 ) -> BaseVectors:
     ids = sorted(product for product, text in texts.items() if text)
     encoder = load_encoder(base_dir, device)
-    return ids, _encode(encoder, [texts[product] for product in ids], report, stop)
-
-
-def _encode(encoder: Encoder, texts: Sequence[str], report: Report, stop: ShouldStop) -> np.ndarray:
-    """Vectors [n, dim] of documents in float32, longest first, told about and stoppable."""
-    vectors = np.zeros((len(texts), encoder.dim), np.float32)
-    order = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
-    for start in range(0, len(order), _PART):
-        check_stop(stop)
-        rows = order[start : start + _PART]
-        vectors[rows] = encoder.encode_documents([texts[i] for i in rows])
-        done = start + len(rows)
-        report({"event": "progress", "phase": "indexing", "step": done, "steps": len(texts)})
-    return vectors
+    return ids, encode(encoder, [texts[product] for product in ids], report, stop)

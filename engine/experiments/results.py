@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from engine.catalog.queries import JudgedQuery
 from engine.evaluation.intervals import Delta, paired_delta
+from engine.evaluation.pair_cosines import NAMES, cosine_delta, cosine_means, mean_pairs
 from engine.experiments.store import Scores, Store
 from engine.measures import DEFINITIONS, LARGEST_DELTA
 from engine.training.recipe import Recipe
@@ -23,12 +24,21 @@ class Row:
         means: system ("base", "tuned", "bm25") -> mean; None where no query defines it.
         deltas: "base" or "bm25" -> tuned minus that one, paired by query.
         floor: mean of what a random ranking scores, for the measures that have one.
+        by_fold: system -> its mean in each fold; None where a fold has no query that defines it.
     """
 
     measure: str
     means: Mapping[str, float | None]
     deltas: Mapping[str, Delta]
     floor: float | None = None
+    by_fold: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
+
+    def relative(self, other: str = "base") -> float | None:
+        """The tuned side's change in parts of the other's mean; None where that is not above 0."""
+        delta, mean = self.deltas.get(other), self.means.get(other)
+        if delta is None or delta.mean is None or mean is None or mean <= 0:
+            return None
+        return delta.mean / mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +50,10 @@ class CrossvalResult:
         linked_by: the rule by which queries were linked (`engine.catalog.splits.link`) before
             whole groups were dealt to the folds.
         table: one row a measure, over all queries.
+        cosines: one row a field's cosine and margin, over all their pairs; empty without fields.
         unchanged: a |delta| up to this counted as unchanged.
         strata: "column=value" -> rows over those queries; n is in the rows' deltas.
-        per_query: query id, query, fold scores of each system; tuned is the mean over seeds.
+        per_query: query id, query, fold, scores of each system; tuned is the mean over seeds.
         runs: what each fold and seed chose and took.
     """
 
@@ -54,6 +65,7 @@ class CrossvalResult:
     linked_by: str
     unchanged: float
     table: tuple[Row, ...]
+    cosines: tuple[Row, ...]
     strata: Mapping[str, tuple[Row, ...]]
     per_query: tuple[Mapping[str, Any], ...]
     runs: tuple[Mapping[str, Any], ...]
@@ -61,10 +73,14 @@ class CrossvalResult:
     seconds: float
 
     def row(self, measure: str) -> Row:
-        return next(row for row in self.table if row.measure == measure)
+        return next(row for row in self.table + self.cosines if row.measure == measure)
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        found = asdict(self)
+        for name in ("table", "cosines"):
+            for row, shown in zip(getattr(self, name), found[name], strict=True):
+                shown["relative"] = {other: row.relative(other) for other in row.deltas}
+        return found
 
 
 def pool(
@@ -89,11 +105,13 @@ def pool(
     systems: dict[str, Scores] = {"base": store.read("base")["queries"]}
     runs = []
     seen: dict[str, list[Mapping[str, float | None]]] = {}
+    fold_of: dict[str, int] = {}
     for seed in seeds:
         for fold in range(folds):
             data = store.read(store.name(fold, seed))
             for query_id, scores in data.pop("queries").items():
                 seen.setdefault(query_id, []).append(scores)
+                fold_of[query_id] = fold
             runs.append({"fold": fold, "seed": seed, **data})
     systems["tuned"] = {query_id: _mean(scores) for query_id, scores in seen.items()}
     if store.has_baseline("bm25"):
@@ -111,12 +129,17 @@ def pool(
         excluded=excluded,
         linked_by=linked_by,
         unchanged=unchanged,
-        table=_rows(systems, [query.query_id for query in queries], floors, unchanged),
+        table=tuple(
+            replace(row, by_fold=_by_fold(row.measure, systems, fold_of, folds))
+            for row in _rows(systems, [query.query_id for query in queries], floors, unchanged)
+        ),
+        cosines=_cosines(store, folds, seeds),
         strata=strata,
         per_query=tuple(
             {
                 "query_id": query.query_id,
                 "query": query.query,
+                "fold": fold_of[query.query_id],
                 **{name: scores[query.query_id] for name, scores in systems.items()},
             }
             for query in queries
@@ -156,6 +179,37 @@ def _rows(
                 deltas[name] = paired_delta(left, right, unchanged=unchanged, bound=LARGEST_DELTA)
         floor = _mean_of(floors[i].get(measure) for i in ids)
         rows.append(Row(measure, means, deltas, floor))
+    return tuple(rows)
+
+
+def _by_fold(
+    measure: str, systems: Mapping[str, Scores], fold_of: Mapping[str, int], folds: int
+) -> dict[str, tuple[float | None, ...]]:
+    return {
+        name: tuple(
+            _mean_of(scores[i][measure] for i, place in fold_of.items() if place == fold)
+            for fold in range(folds)
+        )
+        for name, scores in systems.items()
+    }
+
+
+def _cosines(store: Store, folds: int, seeds: tuple[int, ...]) -> tuple[Row, ...]:
+    """Rows over all pairs; a pair's tuned cosine is its mean over the seeds."""
+    base = store.read_pairs("base")
+    if not base:
+        return ()
+    by_fold = [
+        mean_pairs([store.read_pairs(store.name(fold, seed)) for seed in seeds])
+        for fold in range(folds)
+    ]
+    tuned = [pair for pairs in by_fold for pair in pairs]
+    before, after = cosine_means(base), cosine_means(tuned)
+    rows = []
+    for name in NAMES:
+        delta = cosine_delta(name, base, tuned)
+        deltas = {"base": delta} if delta else {}
+        rows.append(Row(name, {"base": before[name], "tuned": after[name]}, deltas))
     return tuple(rows)
 
 

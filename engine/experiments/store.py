@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import dataclasses
 import hashlib
 import json
 import os
@@ -15,6 +17,7 @@ from engine.catalog.queries import JudgedQuery
 from engine.encoders.fingerprint import fingerprint
 from engine.encoders.registry import BASE, encoder_fingerprint, resolve
 from engine.errors import RankbenchError
+from engine.evaluation.pair_cosines import Fields, Pair
 from engine.evaluation.runs import whole_gains
 from engine.formats.runs import write_qrels, write_run
 from engine.index.store import catalog_hash
@@ -24,6 +27,7 @@ from engine.training.recipe import Recipe
 from engine.workspace import Workspace, unwritable
 
 LOCK = ".running.lock"
+_FORMAT = 2
 Scores = Mapping[str, Mapping[str, float | None]]
 """Query id -> measure -> value."""
 
@@ -36,31 +40,36 @@ def settings_of(
     folds: int,
     gains: Mapping[str, float],
     rbo_p: float,
+    fields: Fields,
 ) -> dict[str, Any]:
     """What two runs must share for their folds to be one experiment. Seeds may be added later."""
     what = recipe.to_json()
     what.pop("summary")
     what["parameters"].pop("seed", None)
-    digest = hashlib.sha256(json.dumps(sorted(texts.items())).encode()).hexdigest()[:16]
     return {
         "recipe": what,
         "base": fingerprint(base_dir),
-        "catalog": digest,
+        "catalog": _digest(sorted(texts.items())),
         "judgments": judgments_hash(queries),
         "folds": folds,
         "gains": dict(gains),
         "rbo_p": rbo_p,
+        "fields": {name: _digest(sorted(texts.items())) for name, texts in fields.items()},
     }
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
 
 
 def directory_of(ws: Workspace, recipe: Recipe, folds: int) -> Path:
     """Where a workspace keeps a recipe's folds: other settings, base, catalog or judgments, another
-    directory. Seeds share one."""
+    directory. Seeds share one. `_FORMAT` is of the files in it."""
     with Records(ws.records_path) as records:
         judgments = records.judgments_hash()
     what = recipe.to_json()["parameters"]
     what.pop("seed", None)
-    key = [what, folds, encoder_fingerprint(resolve(ws, BASE)), judgments]
+    key = [_FORMAT, what, folds, encoder_fingerprint(resolve(ws, BASE)), judgments]
     key += [catalog_hash(ws), ws.settings.template, dict(ws.settings.gains)]
     digest = hashlib.sha256(json.dumps(key, sort_keys=True, default=list).encode()).hexdigest()[:8]
     return ws.reports_dir / f"crossval-{recipe.name}-{digest}"
@@ -109,8 +118,9 @@ def clear(path: Path) -> None:
 class Store:
     """Reads and writes the directory; a fold's JSON comes last and whole, so its presence is done.
 
-    `<name>.json`, `<name>.run` (catalog) and `<name>.judged.run`, where name is `fold0-seed0`,
-    `base` or `bm25`; `qrels.txt` and `settings.json` beside them.
+    `<name>.json`, `<name>.run` (catalog), `<name>.judged.run` and `<name>.cosines.csv` (a line a
+    pair and field), where name is `fold0-seed0`, `base` or `bm25`; `qrels.txt` and `settings.json`
+    beside them.
     """
 
     work_prefix = ".work-"
@@ -162,6 +172,37 @@ class Store:
             self._write(f"{name}.json", {**facts, "queries": scores})
         except OSError as error:
             raise unwritable(self.path, error) from None
+
+    def write_pairs(self, name: str, pairs: Sequence[Pair]) -> None:
+        """The cosines of an encoder's pairs; before its scores, which make it done."""
+        try:
+            with (self.path / f"{name}.cosines.csv").open(
+                "w", newline="", encoding="utf-8"
+            ) as file:
+                lines = csv.writer(file)
+                lines.writerow(item.name for item in dataclasses.fields(Pair))
+                lines.writerows(dataclasses.astuple(pair) for pair in pairs)
+        except OSError as error:
+            raise unwritable(self.path, error) from None
+
+    def read_pairs(self, name: str) -> list[Pair]:
+        """The cosines of an encoder's pairs.
+
+        Raises:
+            RankbenchError: they are damaged.
+        """
+        path = self.path / f"{name}.cosines.csv"
+        try:
+            with path.open(newline="", encoding="utf-8") as file:
+                return [
+                    Pair(**{**line, "cosine": float(line["cosine"])})
+                    for line in csv.DictReader(file)
+                ]
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise RankbenchError(
+                f"{path} cannot be read: {error}.",
+                f"Remove it and {name}.json; the next run makes them again.",
+            ) from None
 
     def read(self, name: str) -> dict[str, Any]:
         """One fold's or baseline's JSON.

@@ -58,23 +58,23 @@ def pair_cosines(queries: ArrayLike, fields: ArrayLike) -> np.ndarray:
     return np.clip(np.einsum("ij,ij->i", left, right) / norms, -1.0, 1.0)
 
 
-def field_cosine(queries: ArrayLike, fields: ArrayLike, grades: Sequence[str]) -> FieldCosine:
+def field_cosine(cosines: ArrayLike, grades: Sequence[str]) -> FieldCosine:
     """Mean cosine over the Exact pairs and over the Irrelevant ones.
 
     Args:
-        queries, fields: [n, dim] the vectors of each pair; pairs with an empty field left out.
+        cosines: [n] of each pair, as `pair_cosines` gives them; pairs with an empty field left out.
         grades: [n] the grade of each pair, "E", "S", "C" or "I".
 
     Raises:
-        RankbenchError: the lengths differ, or as `pair_cosines`.
+        RankbenchError: the lengths differ.
     """
-    cosines = pair_cosines(queries, fields)
-    if len(grades) != len(cosines):
+    values = np.asarray(cosines, np.float64)
+    if len(grades) != len(values):
         raise RankbenchError(
-            f"{len(cosines)} pairs have {len(grades)} grades.", "Give one grade for each pair."
+            f"{len(values)} pairs have {len(grades)} grades.", "Give one grade for each pair."
         )
     letters = np.asarray(grades, dtype=object)
-    exact, irrelevant = cosines[letters == "E"], cosines[letters == "I"]
+    exact, irrelevant = values[letters == "E"], values[letters == "I"]
     return FieldCosine(
         cosine=float(exact.mean()) if len(exact) else None,
         irrelevant=float(irrelevant.mean()) if len(irrelevant) else None,

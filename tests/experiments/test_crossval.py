@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,10 @@ import pytest
 from engine.catalog.queries import JudgedQuery
 from engine.catalog.splits import folds as make_folds
 from engine.catalog.splits import link_groups
+from engine.encoders.load import load_encoder
 from engine.errors import RankbenchError
-from engine.experiments.crossval import crossval, inner_split
+from engine.experiments.crossval import crossval
+from engine.experiments.fold import inner_split
 from engine.experiments.store import LOCK, clear, held
 from engine.formats.runs import read_run
 from engine.measures.ndcg import ndcg
@@ -76,7 +80,7 @@ def test_every_query_is_scored_once_by_an_encoder_that_never_saw_it(
         seeds=(0, 1),
         bm25=bm25(tiny_texts),
         progress=events.append,
-        device="cpu",
+        devices=["cpu"],
     )
     assert result.queries == 40 and result.excluded == 0 and len(result.runs) == 6
     fold_of = make_folds(queries, 3)
@@ -121,6 +125,93 @@ def test_every_query_is_scored_once_by_an_encoder_that_never_saw_it(
             assert found == pytest.approx(np.mean(values), abs=1e-9)
 
 
+def test_the_cosines_are_over_pairs_and_can_be_made_again_from_the_files(
+    tiny_encoder_dir: Path, tiny_texts: Texts, queries: Queries, tmp_path: Path
+) -> None:
+    recipe = load_recipe("adapter").with_set(["epochs=2"])
+    described = {product: f"{text} of {product}" for product, text in tiny_texts.items()}
+    some = dict(list(described.items())[::2])
+    result = crossval(
+        recipe,
+        tiny_encoder_dir,
+        tiny_texts,
+        queries,
+        tmp_path,
+        folds=2,
+        seeds=(0, 1),
+        fields={"title": tiny_texts, "description": some},
+        devices=["cpu"],
+    )
+    encoder = load_encoder(tiny_encoder_dir, "cpu")
+    for field, texts in (("title", tiny_texts), ("description", some)):
+        cosines: dict[str, list[float]] = {"E": [], "I": []}
+        for query in queries:
+            vector = encoder.encode_queries([query.query])[0]
+            for product, grade in query.grades.items():
+                if grade in cosines and product in texts:
+                    other = encoder.encode_documents([texts[product]])[0]
+                    cosines[grade].append(float(vector @ other))
+        row, margin = result.row(f"{field}_cosine"), result.row(f"{field}_margin")
+        exact = np.mean(cosines["E"])
+        assert row.means["base"] == pytest.approx(exact, abs=1e-6)
+        assert margin.means["base"] == pytest.approx(exact - np.mean(cosines["I"]), abs=1e-6)
+        # The tuned side's from the files of the folds, a pair's mean over its seeds.
+        found: dict[tuple[str, str], list[float]] = {}
+        for path in tmp_path.glob("fold*.cosines.csv"):
+            with path.open(newline="") as file:
+                for line in csv.DictReader(file):
+                    if line["field"] == field and line["grade"] == "E":
+                        key = (line["query_id"], line["product_id"])
+                        found.setdefault(key, []).append(float(line["cosine"]))
+        assert {len(values) for values in found.values()} == {2}
+        tuned = np.mean([np.mean(values) for values in found.values()])
+        assert row.means["tuned"] == pytest.approx(tuned, abs=1e-9)
+        delta = row.deltas["base"]
+        assert delta.mean == pytest.approx(tuned - row.means["base"], abs=1e-9)
+        assert delta.low < delta.mean < delta.high
+        assert row.relative() == pytest.approx(delta.mean / row.means["base"])
+    saved = json.loads((tmp_path / "result.json").read_text())
+    assert saved["cosines"][0]["measure"] == "title_cosine"
+    assert saved["table"][0]["relative"]["base"] == pytest.approx(result.table[0].relative())
+
+
+def test_folds_on_two_devices_at_once_are_the_same_experiment(
+    tiny_encoder_dir: Path, tiny_texts: Texts, queries: Queries, tmp_path: Path
+) -> None:
+    recipe = load_recipe("adapter").with_set(["epochs=2"])
+    events: list[dict[str, Any]] = []
+
+    def run(out: Path, **more: Any) -> Any:
+        return crossval(recipe, tiny_encoder_dir, tiny_texts, queries, out, folds=3, **more)
+
+    both = run(tmp_path / "two", devices=["cpu", "cpu"], progress=events.append)
+    alone = run(tmp_path / "one", devices=["cpu"])
+    assert {event["fold"] for event in events if "fold" in event} == {0, 1, 2}
+    assert max(event["run"] for event in events if "run" in event) <= 3
+    for left, right in zip(both.per_query, alone.per_query, strict=True):
+        assert left["tuned"] == pytest.approx(right["tuned"], abs=1e-6)
+    assert not list((tmp_path / "two").glob(".work-*"))
+    with pytest.raises(Cancelled):
+        run(tmp_path / "stopped", devices=["cpu", "cpu"], should_stop=lambda: True)
+
+
+def test_a_fold_that_fails_beside_another_says_why(
+    tiny_encoder_dir: Path, tiny_texts: Texts, queries: Queries, tmp_path: Path
+) -> None:
+    nothing = [replace(query, grades=dict.fromkeys(query.grades, "S")) for query in queries]
+    with pytest.raises(RankbenchError, match="Exact") as raised:
+        crossval(
+            load_recipe("adapter"),
+            tiny_encoder_dir,
+            tiny_texts,
+            nothing,
+            tmp_path,
+            folds=2,
+            devices=["cpu", "cpu"],
+        )
+    assert raised.value.todo
+
+
 def test_a_rerun_goes_on_from_the_folds_that_ended(
     tiny_encoder_dir: Path, tiny_texts: Texts, queries: Queries, recipe: Recipe, tmp_path: Path
 ) -> None:
@@ -128,7 +219,7 @@ def test_a_rerun_goes_on_from_the_folds_that_ended(
 
     def run(**more: Any) -> Any:
         return crossval(
-            recipe, tiny_encoder_dir, tiny_texts, queries, out, folds=3, device="cpu", **more
+            recipe, tiny_encoder_dir, tiny_texts, queries, out, folds=3, devices=["cpu"], **more
         )
 
     with pytest.raises(Cancelled):
@@ -143,7 +234,7 @@ def test_a_rerun_goes_on_from_the_folds_that_ended(
     assert not (out / ".work-dead").exists()
 
     again = crossval(
-        recipe, tiny_encoder_dir, tiny_texts, queries, tmp_path / "fresh", folds=3, device="cpu"
+        recipe, tiny_encoder_dir, tiny_texts, queries, tmp_path / "fresh", folds=3, devices=["cpu"]
     )
     assert again.per_query == result.per_query
 
@@ -180,7 +271,7 @@ def test_the_adapter_ranks_without_encoding_the_catalog_again(
         tmp_path,
         folds=2,
         progress=events.append,
-        device="cpu",
+        devices=["cpu"],
     )
     assert result.row("ndcg@10").means["tuned"] is not None
     assert not [e for e in events if e.get("phase") == "indexing" and "fold" in e]
@@ -231,7 +322,7 @@ def test_a_query_counts_where_a_product_of_it_gains(
         tmp_path,
         folds=2,
         gains={"E": 1.0, "S": 0.5, "C": 0.0, "I": 0.25},
-        device="cpu",
+        devices=["cpu"],
     )
     assert (result.queries, result.excluded) == (41, 1)
     assert "only-i" in {item["query_id"] for item in result.per_query}

@@ -11,7 +11,7 @@ from engine.measures.cosine import field_cosine, pair_cosines
 def test_means_over_exact_and_irrelevant_pairs() -> None:
     queries = [[1.0, 0.0]] * 4
     fields = [[2.0, 0.0], [0.0, 1.0], [0.0, 3.0], [-1.0, 0.0]]
-    found = field_cosine(queries, fields, ["E", "E", "S", "I"])
+    found = field_cosine(pair_cosines(queries, fields), ["E", "E", "S", "I"])
     assert found.cosine == pytest.approx(0.5)
     assert found.irrelevant == pytest.approx(-1.0)
     assert found.margin == pytest.approx(1.5)
@@ -19,7 +19,7 @@ def test_means_over_exact_and_irrelevant_pairs() -> None:
 
 
 def test_a_missing_grade_leaves_the_margin_undefined() -> None:
-    found = field_cosine([[1.0]], [[1.0]], ["E"])
+    found = field_cosine([1.0], ["E"])
     assert found.cosine == 1.0
     assert found.margin is None
 
@@ -32,4 +32,4 @@ def test_bad_vectors_are_refused() -> None:
     with pytest.raises(RankbenchError, match="zero or not finite"):
         pair_cosines([[1.0, float("nan")]], [[1.0, 0.0]])
     with pytest.raises(RankbenchError, match="grades"):
-        field_cosine([[1.0]], [[1.0]], [])
+        field_cosine([1.0], [])

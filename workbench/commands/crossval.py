@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from engine.training.recipe import Recipe
 
 PRIMARY = "ndcg@10"
+PUBLISHED = ("ndcg", "rbo_ideal", "rbo_ideal_strict", "title_cosine", "description_cosine")
+PUBLISHED += ("title_margin", "description_margin")
 
 
 @click.command("crossval")
@@ -45,6 +49,11 @@ PRIMARY = "ndcg@10"
 @click.option(
     "--by", multiple=True, metavar="COLUMN", help="Report a query column's values apart: stratum."
 )
+@click.option(
+    "--devices",
+    metavar="D,D",
+    help="Run as many folds at once, for example cuda:0,cuda:1; default: the best there is, one.",
+)
 @click.option("--fresh", is_flag=True, help="Forget the folds that an earlier run finished.")
 @json_option
 @with_workspace
@@ -55,6 +64,7 @@ def command(
     folds: int,
     seeds: int,
     by: tuple[str, ...],
+    devices: str | None,
     fresh: bool,
     as_json: bool,
 ) -> None:
@@ -67,8 +77,9 @@ def command(
 
     chosen = load_recipe(recipe).with_set(settings)
     place = directory_of(workspace, chosen, folds)
+    asked = Asked(chosen, folds, range(seeds), by or ("stratum",), _devices(devices), fresh)
     try:
-        result = run(workspace, chosen, place, folds, range(seeds), by or ("stratum",), fresh)
+        result = run(workspace, asked, place)
     except KeyboardInterrupt:
         say()
         say("Stopped; the folds that had ended are kept, and the same command goes on from there.")
@@ -80,17 +91,38 @@ def command(
     say(f"Scores and run files of every fold: {place}")
 
 
-def run(
-    workspace: Workspace,
-    recipe: Recipe,
-    place: Path,
-    folds: int,
-    seeds: Sequence[int],
-    by: Sequence[str],
-    fresh: bool,
-) -> CrossvalResult:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the options ask for."""
+
+    recipe: Recipe
+    folds: int
+    seeds: Sequence[int]
+    by: Sequence[str]
+    devices: Sequence[str | None]
+    fresh: bool
+
+
+def _devices(text: str | None) -> list[str | None]:
+    """Device names of `--devices`; torch's own choice without it.
+
+    Raises:
+        UsageError: torch knows no such device, or this machine has none.
+    """
+    if text is None:
+        return [None]
+    from engine.encoders.load import check_device
+
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        check_device(name)
+    return list(names) or [None]
+
+
+def run(workspace: Workspace, asked: Asked, place: Path) -> CrossvalResult:
     """Bring the base's index up to date and cross-validate."""
     from engine.encoders.registry import BASE, resolve
+    from engine.evaluation.cosines import field_texts
     from engine.experiments.crossval import crossval
     from engine.experiments.store import clear
     from engine.index.build import build_index, load_matrix
@@ -106,24 +138,26 @@ def run(
     with Records(workspace.records_path) as records:
         queries = records.judged_queries()
     full_text = open_full_text_side(workspace)
-    if fresh:
+    if asked.fresh:
         clear(place)
     with painter() as paint:
         return crossval(
-            recipe,
+            asked.recipe,
             resolve(workspace, BASE).path,
             texts,
             queries,
             place,
-            folds=folds,
-            seeds=list(seeds),
+            folds=asked.folds,
+            seeds=list(asked.seeds),
             bm25=lambda query: full_text.rank(query, len(texts)).product_ids,
             base_vectors=(matrix.ids, matrix.vectors),
             gains=workspace.settings.gains,
             unchanged=workspace.settings.unchanged,
             rbo_p=workspace.settings.rbo_p,
-            by=by,
+            by=asked.by,
+            fields=field_texts(workspace),
             progress=paint,
+            devices=asked.devices,
         )
 
 
@@ -136,44 +170,76 @@ def show(result: CrossvalResult) -> None:
     )
     if result.linked_by in NARROWED:
         click.echo(f"linked: {NARROWED[result.linked_by]}")
-    rows = [(row.measure, row) for row in result.table]
+    rows = [(_named(row), row) for row in in_order(result)]
     strata = [
-        (f"{PRIMARY} {name}", row)
+        (f"{_named(row)} {name}", row)
         for name, group in result.strata.items()
         for row in group
         if row.measure == PRIMARY
     ]
     for other in ("base", "bm25"):
         if any(other in row.deltas for row in result.table):
-            _table(other, rows, result.unchanged)
+            _table(other, [pair for pair in rows if other in pair[1].deltas], result.unchanged)
             if strata:
                 click.echo()
                 _table(other, strata, result.unchanged)
             click.echo()
+    _show_folds(result)
     note_small(delta for _, row in rows + strata for delta in row.deltas.values())
+
+
+def in_order(result: CrossvalResult) -> list[Row]:
+    """The published table's measures first (judged lists, cosines), then the catalog's."""
+    rows = {row.measure: row for row in (*result.table, *result.cosines)}
+    return [rows.pop(name) for name in PUBLISHED if name in rows] + list(rows.values())
+
+
+def _named(row: Row) -> str:
+    """A measure with what it is over: the judged products, the whole catalog, or pairs."""
+    if row.measure.partition("_")[2] in ("cosine", "margin"):
+        return row.measure
+    over = "judged" if row.measure in ("ndcg", "rbo_ideal", "rbo_ideal_strict") else "catalog"
+    return f"{row.measure}, {over}"
 
 
 def _table(other: str, rows: Sequence[tuple[str, Row]], unchanged: float) -> None:
     """The tuned side against `other`, one named row a line."""
-    headers = ["measure", other, "tuned", f"tuned - {other}", "95 % interval", "p"]
+    headers = ["measure", other, "tuned", f"tuned - {other}", "relative", "95 % interval", "p"]
     headers += [f"+/=/- at {unchanged:g}", "n", "random"]
     table(headers, [_cells(safe(name), other, row) for name, row in rows])
 
 
 def _cells(name: str, other: str, row: Row) -> list[str]:
     delta = row.deltas.get(other)
-    counts = f"{delta.improved}/{delta.unchanged}/{delta.harmed}" if delta else ""
+    # What a query adds to a mean over pairs is no improvement or harm of its ranking.
+    counted = delta and not row.measure.endswith(("_cosine", "_margin"))
+    counts = f"{delta.improved}/{delta.unchanged}/{delta.harmed}" if delta and counted else ""
+    relative = row.relative(other)
     return [
         name,
         number(row.means.get(other)),
         number(row.means.get("tuned")),
         number(delta.mean if delta else None, sign=True),
+        "—" if relative is None else f"{relative:+.1%}",
         _interval(delta),
         p_value(delta.p if delta else None),
         counts,
         str(delta.n) if delta else "0",
         number(row.floor) if row.floor is not None else "",
     ]
+
+
+def _show_folds(result: CrossvalResult) -> None:
+    """The primary measure of each fold, and the mean over folds."""
+    by_fold = result.row(PRIMARY).by_fold
+    sizes = Counter(item["fold"] for item in result.per_query)
+    lines = [
+        [str(fold), *(number(values[fold]) for values in by_fold.values()), str(sizes[fold])]
+        for fold in range(result.folds)
+    ]
+    means = [[value for value in values if value is not None] for values in by_fold.values()]
+    lines.append(["mean", *(number(sum(values) / len(values)) for values in means), ""])
+    table([f"{PRIMARY} by fold", *by_fold, "n"], lines)
 
 
 def _interval(delta: Delta | None) -> str:
