@@ -89,6 +89,7 @@ class RankbenchApp(Background):
         self.unkept = 0
         """Once the app has ended: how much of what was said could not be written."""
         self._told = saved.ended_before(workspace.cache_dir)
+        self._wishes = saved.awaited_before(workspace.cache_dir)
         self._opened = False
         self._sides = Sides()
         self._cancel = cancel_job or canceller_of(workspace)

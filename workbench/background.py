@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from workbench import messages, saved
 from workbench.cancelling import CancelJob, cancel_beside
@@ -31,6 +31,8 @@ class Background(Hearing):
         self._newest = ""
         self._awaited: dict[str, str] = {}
         """Encoder -> the side it goes on once it is indexed."""
+        self._wishes: Mapping[str, str] = {}
+        """The same, of the session before."""
 
     def update_status(self) -> None:
         raise NotImplementedError
@@ -51,6 +53,8 @@ class Background(Hearing):
             return
         first, self._jobs_known = not self._jobs_known, True
         ended = self._meanwhile(message.jobs) if first else jobs_news(self.jobs, message.jobs)
+        if first:
+            self._recall(message.jobs, ended)
         self.jobs = message.jobs
         self._tell_ended(ended, brief=first and len(ended) > _FEW)
         if ended and not first:
@@ -65,6 +69,12 @@ class Background(Hearing):
             return [job for job in jobs if job.state == "died"]
         return [job for job in jobs if job_news(job) and ended_mark(job) not in self._told]
 
+    def _recall(self, jobs: Sequence[JobView], ended: Sequence[JobView]) -> None:
+        """Wait again for what the last session waited for, where a job does it or has done it."""
+        able = {job.encoder for job in (*ended, *(job for job in jobs if job.state in LIVE))}
+        wishes = {name: place for name, place in self._wishes.items() if name in able}
+        self._awaited = {**wishes, **self._awaited}
+
     def _tell_ended(self, ended: Sequence[JobView], *, brief: bool) -> None:
         if brief:
             self.say(f"{len(ended):,} jobs ended while you were away: F5 lists them.", "warning")
@@ -72,13 +82,13 @@ class Background(Hearing):
             trained = job.state == "done" and job.kind == "train"
             if trained:
                 self._newest = job.encoder
+            self._put_awaited(job)
             if brief:
                 continue
             if trained:
                 self.shelf.read_run(job.encoder, ended=True)
             elif news := job_news(job):
                 self.say(*news)
-            self._put_awaited(job)
 
     def _put_awaited(self, job: JobView) -> None:
         place = self._awaited.pop(job.encoder, "")
@@ -94,9 +104,12 @@ class Background(Hearing):
             self.shelf.look()
 
     def keep_told(self) -> None:
-        """As the app closes: what has ended by now is not told at the next start."""
+        """As the app closes: what has ended by now is not told at the next start.
+
+        What still waits for its index is put on its side then.
+        """
         if self._jobs_known:
-            saved.store_ended(self.workspace.cache_dir, ended_marks(self.jobs))
+            saved.store_ended(self.workspace.cache_dir, ended_marks(self.jobs), self._awaited)
 
     # Encoders
 

@@ -8,7 +8,6 @@ from engine.workspace import Workspace
 from workbench import messages
 from workbench.rooms import Rooms
 from workbench.run_page import run_news
-from workbench.training import START
 
 if TYPE_CHECKING:
     from workbench.evaluating import Evaluations
@@ -51,12 +50,8 @@ class Hearing(Rooms):
         self.say(f"Job {message.job_id} {did}; it runs beside you, and on when you leave.")
         if message.notes:
             self.say(f"Other than then: {'; '.join(message.notes)}.")
-        if not message.resumed and (train := self.train_screen()):
-            train.show_begun()
 
     def on_task_failed(self, message: messages.TaskFailed) -> None:
-        if message.work == START and (train := self.train_screen()):
-            train.show_begun()
         self.say(f"{message.trouble.what} {message.trouble.todo}", "warning")
 
     def on_product_known(self, message: messages.ProductKnown) -> None:

@@ -1,4 +1,7 @@
-"""What one session leaves the next: the last comparison, painted first; which jobs had ended."""
+"""What one session leaves the next.
+
+The last comparison, painted first; which jobs had ended; what was to go on a side after its job.
+"""
 
 from __future__ import annotations
 
@@ -49,9 +52,26 @@ def ended_before(directory: Path) -> frozenset[str] | None:
         return None
 
 
-def store_ended(directory: Path, marks: Sequence[str]) -> None:
-    """Keep which jobs have ended, for the next start to tell of those that ended since."""
-    _write(directory / ENDED_NAME, {"version": _VERSION, "ended": list(marks)})
+def awaited_before(directory: Path) -> dict[str, str]:
+    """Encoders that waited for their index when the app was last closed, each with its side."""
+    try:
+        data = json.loads((directory / ENDED_NAME).read_text(encoding="utf-8"))
+        awaited = data["awaited"].items()
+        return {name: place for name, place in awaited if place in ("baseline", "candidate")}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def store_ended(
+    directory: Path, marks: Sequence[str], awaited: Mapping[str, str] | None = None
+) -> None:
+    """Keep which jobs have ended, for the next start to tell of those that ended since.
+
+    Args:
+        awaited: encoder -> the side it goes on once a job has indexed it.
+    """
+    data = {"version": _VERSION, "ended": list(marks), "awaited": dict(awaited or {})}
+    _write(directory / ENDED_NAME, data)
 
 
 def _write(path: Path, data: Mapping[str, Any]) -> None:

@@ -65,6 +65,8 @@ class Trainer:
         self._condition = threading.Condition()
         self._wanted: Choice | None = None
         self._thread: threading.Thread | None = None
+        self.starting = False
+        """Whether a run is being started; it outlives the screen on which that was asked for."""
 
     def look(self, choice: Choice) -> None:
         """Make the basket of `choice`; `BasketKnown` follows, unless another look comes first."""
@@ -76,7 +78,14 @@ class Trainer:
                 self._thread.start()
 
     def begin(self, choice: Choice) -> None:
-        """Start a training job; `JobBegun` follows, or `TaskFailed`."""
+        """Start a training job; `JobBegun` follows, or `TaskFailed`. Not while one is starting."""
+        if self.starting:
+            return
+        self.starting = True
+
+        def ended(message: Message) -> None:
+            self.starting = False
+            self._post(message)
 
         def work() -> Message:
             from engine import supervise
@@ -88,7 +97,7 @@ class Trainer:
             check_basket(self._workspace, params, self._top(params))
             return JobBegun(supervise.start(self._workspace, "train", params).id)
 
-        beside(work, START, self._post)
+        beside(work, START, ended)
 
     def again(self, name: str) -> None:
         """Start the run that made the encoder `name` once more, from its card."""

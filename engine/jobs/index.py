@@ -7,7 +7,9 @@ from typing import Any
 
 from engine.jobs.context import Context
 from engine.jobs.queue import wait_for_writer
-from engine.training.outcome import check_stop
+from engine.state import State
+from engine.training.outcome import Cancelled, check_stop
+from engine.workspace import Workspace
 
 
 def run(context: Context) -> dict[str, Any]:
@@ -21,16 +23,16 @@ def index(context: Context, name: str) -> int:
     """Build the index of `name`, reporting rows as steps; returns the build's rows.
 
     Raises:
-        Cancelled: the person asked for it; rows encoded so far stay for the next run.
+        Cancelled: the person asked for it; the message says what is kept and what answers.
     """
     from engine.index.build import build_index
 
-    wait_for_writer(context)
     began = time.monotonic()
-    told = 0.0
+    told, at = 0.0, (0, 0)
 
     def progress(done: int, total: int) -> None:
-        nonlocal told
+        nonlocal told, at
+        at = done, total
         check_stop(context.should_stop)
         now = time.monotonic()
         if done < total and now - told < 0.5:
@@ -45,4 +47,28 @@ def index(context: Context, name: str) -> int:
             eta_s=None if left is None else round(left, 1),
         )
 
-    return build_index(context.ws, name, progress, lock_timeout=120).build.rows
+    try:
+        wait_for_writer(context)
+        return build_index(context.ws, name, progress, lock_timeout=120).build.rows
+    except Cancelled:
+        raise Cancelled(_cut_short(context.ws, name, *at)) from None
+
+
+def _cut_short(ws: Workspace, name: str, done: int, total: int) -> str:
+    """What a cancelled indexing leaves: whole batches are written, the one begun is lost."""
+    from engine.index.store import BATCH
+
+    state = State(ws.state_path)
+    try:
+        built = state.active_build(name) is not None
+    finally:
+        state.close()
+    answers = f"the earlier index of {name} stays in use" if built else f"{name} has no index yet"
+    if not done:
+        return f"Cancelled before anything was encoded with {name}; {answers}."
+    # The last word of a batch comes before it is written.
+    kept = (done - 1) // BATCH * BATCH
+    return (
+        f"Cancelled with {done:,} of {total:,} products encoded; {answers}, and the next run "
+        + (f"goes on after {kept:,} of them." if kept else "encodes them again.")
+    )

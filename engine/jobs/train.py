@@ -28,11 +28,13 @@ from engine.jobs.material import read_basket, read_judged, read_merged, read_tex
 from engine.jobs.queue import is_busy, wait_for_writer
 from engine.jobs.verdict import draw_verdict, keep_flagged
 from engine.supervise.job import KEPT, MADE
+from engine.supervise.whole import newest_step
 from engine.training.outcome import Cancelled
 from engine.training.recipe import Recipe, load_recipe
 from engine.training.train import BaseVectors, TrainResult, train
 from engine.workspace import Workspace
 
+CHECKPOINTS = "checkpoints"  # in the job's directory
 CUT_SHORT = "cancelled.json"  # in the job's directory: what its cancels kept, names and times
 
 
@@ -116,7 +118,7 @@ def _make(context: Context, name: str) -> str:
         name=name or next_name(ws, recipe.name),
         base_name=base.name,
         data={"catalog": catalog, "template": ws.settings.template},
-        checkpoints=context.directory / "checkpoints",
+        checkpoints=context.directory / CHECKPOINTS,
     )
     if result.cancelled is not None:
         _keep_cancelled(context, finished, result, fixed=bool(name))
@@ -124,9 +126,14 @@ def _make(context: Context, name: str) -> str:
 
 
 def _made_before(context: Context, name: str) -> str | None:
-    """The encoder that this job had finished before it was cut off, in its place; else None."""
-    kept = context.directory / KEPT
-    if (card := read_card(kept)) is not None:
+    """The encoder that this job had finished before it was cut off, in its place; else None.
+
+    What a cancelled run had by then is not finished while there is a checkpoint to go on from: it
+    lies there until the run has a better one.
+    """
+    card = read_card(context.directory / KEPT)
+    unfinished = card is not None and "cancelled_after_step" in card.scores
+    if card is not None and not (unfinished and _newest_step(context) is not None):
         return _place_kept(context, card.name, fixed=bool(name))
     try:
         made = json.loads((context.directory / MADE).read_text(encoding="utf-8"))
@@ -134,6 +141,10 @@ def _made_before(context: Context, name: str) -> str | None:
     except (OSError, ValueError, KeyError):
         return None
     return card.name if card is not None and card.created == made["created"] else None
+
+
+def _newest_step(context: Context) -> int | None:
+    return newest_step(context.directory / CHECKPOINTS)
 
 
 def _own_name(context: Context) -> str:
@@ -185,7 +196,12 @@ def _keep_cancelled(context: Context, finished: Path, result: TrainResult, *, fi
         publish(ws, waiting, name, timeout=2)
     except (RankbenchError, OSError) as error:
         what = error.what if isinstance(error, RankbenchError) else f"{error}."
-        raise Cancelled(f"{step}. {what} The best weights so far are kept in {waiting}.") from None
+        fate = "until a resume has gone on training"
+        if _newest_step(context) is None:
+            fate = "and a resume puts them in their place: no checkpoint is left to go on from"
+        raise Cancelled(
+            f"{step}. {what} The best weights so far are kept in {waiting}, {fate}."
+        ) from None
     raise Kept(
         name,
         f"{step}; the best weights so far were kept as {name}.",
@@ -211,7 +227,7 @@ def put_in_place(context: Context, finished: Path, name: str, *, fixed: bool) ->
 def _set_aside(context: Context, finished: Path) -> Path:
     """Move a finished encoder out of `work`, which goes when the job ends."""
     kept = context.directory / KEPT
-    shutil.rmtree(kept, ignore_errors=True)  # no encoder: `_made_before` found none there
+    shutil.rmtree(kept, ignore_errors=True)  # at most what a cancel left; this one is further
     os.replace(finished, kept)
     return kept
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from engine.errors import RankbenchError
 from engine.supervise.process import life
-from engine.supervise.whole import listing
+from engine.supervise.whole import newest_step
 from engine.workspace import Workspace
 
 ENDED = ("done", "failed", "cancelled")
@@ -85,17 +85,27 @@ class Job:
     @property
     def checkpoint(self) -> int | None:
         """The step of its newest whole checkpoint, None without one (it starts from the first)."""
-        found = (self.path / "checkpoints").glob("checkpoint-*")
-        steps = [path.name.rpartition("-")[2] for path in found if listing(path)]
-        return max((int(step) for step in steps if step.isdigit()), default=None)
+        return newest_step(self.path / "checkpoints")
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether the encoder that lies with it is the best that a cancelled run had by then."""
+        try:
+            text = (self.path / KEPT / "card.json").read_text(encoding="utf-8")
+            return "cancelled_after_step" in json.loads(text)["scores"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
 
     @property
     def trained(self) -> bool:
-        """Whether its training had come to its end: what is missing is the encoder's index."""
+        """Whether a resume trains no more: its encoder only lacks its place, or its index.
+
+        Its training had come to its end, or was cut short and left no checkpoint to go on from.
+        """
         if not self.resumable:
             return False
         if (self.path / KEPT / "card.json").is_file():
-            return True
+            return not self.cut_short or self.checkpoint is None
         try:
             name = str(json.loads((self.path / MADE).read_text(encoding="utf-8"))["name"])
         except (OSError, ValueError, KeyError, TypeError):

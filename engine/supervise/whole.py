@@ -1,4 +1,8 @@
-"""Whether a checkpoint is whole: its list names every file with its size."""
+"""Whether a checkpoint is whole: its list names every file with its size.
+
+That is cheap enough to ask at every look at a job; whether the bytes are those that were written,
+the run itself asks before it goes on from one.
+"""
 
 from __future__ import annotations
 
@@ -17,3 +21,9 @@ def listing(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
     return found if right else {}
+
+
+def newest_step(place: Path) -> int | None:
+    """The step of the newest whole checkpoint in the directory `place`, None without one."""
+    steps = [p.name.rpartition("-")[2] for p in place.glob("checkpoint-*") if listing(p)]
+    return max((int(step) for step in steps if step.isdigit()), default=None)

@@ -103,7 +103,7 @@ def fit(
     model.max_seq_length = min(int(recipe["max_length"]), length or int(recipe["max_length"]))
     try:
         trainer = _trainer(model, recipe, objective, seed, checkpoints, watch)
-        trainer.train(resume_from_checkpoint=_resumed(watch, checkpoints, report))
+        trainer.train(resume_from_checkpoint=_resumed(watch, checkpoints))
         # Mixed precision wrapped the model's forward; what is saved must encode in float32.
         trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
     finally:
@@ -129,18 +129,22 @@ def fit(
     model.eval()
 
 
-def _resumed(watch: _Watch, checkpoints: Checkpoints, report: Report) -> str | None:
+def _resumed(watch: _Watch, checkpoints: Checkpoints) -> str | None:
     """The checkpoint to go on from; what was best until then is put back."""
     if not checkpoints.key:
         return None
-    path = saved.newest(checkpoints.place, checkpoints.key)
+    damaged: list[int] = []
+    path = saved.newest(checkpoints.place, checkpoints.key, damaged.append)
+    for step in damaged:
+        watch.tell(f"The checkpoint of step {step} is damaged and was deleted.")
     if path is None:
-        if saved.others(checkpoints.place, checkpoints.key):
-            message = "The data or the recipe changed since the checkpoint: the run starts over."
-            report({"event": "log", "message": message})
+        if damaged:
+            watch.tell("No sound checkpoint is left: the run starts over.")
+        elif saved.others(checkpoints.place, checkpoints.key):
+            watch.tell("The data or the recipe changed since the checkpoint: the run starts over.")
         return None
     watch.restore(path)
-    report({"event": "log", "message": f"Going on from step {path.name.rpartition('-')[2]}."})
+    watch.tell(f"Going on from step {path.name.rpartition('-')[2]}.")
     return str(path)
 
 

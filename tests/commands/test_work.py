@@ -281,6 +281,29 @@ def test_ctrl_c_leaves_the_job_at_work(workspace: Path) -> None:
         supervise.cancel(supervise.find(opened)[0])
 
 
+def test_a_cancel_without_a_checkpoint_offers_none_to_discard(workspace: Path) -> None:
+    import time
+
+    from filelock import FileLock
+
+    from engine.jobs.queue import LOCK
+
+    opened = open_workspace(workspace)
+    command = [sys.executable, "-m", "workbench", "train", "--recipe", "adapter", "-w", workspace]
+    opened.jobs_dir.mkdir(exist_ok=True)
+    with FileLock(opened.jobs_dir / LOCK):
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+        )
+        until = time.monotonic() + 60
+        while not supervise.find(opened) and time.monotonic() < until:
+            time.sleep(0.1)
+        supervise.cancel(supervise.find(opened)[0])
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 1 and "was cancelled" in said
+    assert "--resume" in said and "--discard" not in said
+
+
 @pytest.mark.parametrize("judged", [None, "tent,p01,S\nhose,p09,S\nlamp,p02,I\n"])
 def test_training_without_anything_to_train_on_is_refused_at_once(
     judged: str | None, shop: Path, tmp_path: Path, rankbench: Any

@@ -7,22 +7,30 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+import polars as pl
 import pytest
 
 from engine import supervise
 from engine.encoders.card import Card, read_card, write_card
 from engine.encoders.registry import list_encoders
 from engine.errors import RankbenchError
+from engine.index import build, store
+from engine.jobs import index as jobs_index
 from engine.jobs import train as jobs_train
 from engine.jobs import verdict as jobs_verdict
 from engine.jobs.context import Context, Events, Stopped
 from engine.jobs.train import Kept, _keep_cancelled, put_in_place
 from engine.training.outcome import Cancelled
 from engine.workspace import Settings, Workspace, create
+from workbench.messages import JobView
+from workbench.status import job_news
 
 STARTED = {"event": "started", "t": 1.0}
 SCORE = {"event": "progress", "phase": "dev", "step": 3, "steps": 9, "score": 0.5, "t": 2.0}
@@ -141,6 +149,88 @@ def test_best_weights_that_a_writer_keeps_out_stay_with_the_job(
     assert not isinstance(caught.value, Kept)
     assert read_card(context.directory / "encoder") == card
     assert jobs_train._made_before(context, "") == "infonce-01"
+
+
+class CancelledAfterAScore(Events):
+    """Has the job cancelled at the first loss after a dev score, and the workspace held."""
+
+    def __init__(self, context: Context, stack: ExitStack) -> None:
+        super().__init__(context.directory / "events.jsonl")
+        self.context, self.stack, self.scored = context, stack, False
+
+    def emit(self, event: str, **values: Any) -> None:
+        super().emit(event, **values)
+        self.scored |= values.get("score") is not None
+        cancel = self.context.directory / "cancel"
+        if self.scored and values.get("loss") is not None and not cancel.exists():
+            cancel.touch()
+            self.stack.enter_context(self.context.ws.writer_lock())
+
+
+def test_a_resume_trains_on_where_the_best_weights_were_kept_aside(
+    tiny_workspace: Workspace,
+) -> None:
+    ws = tiny_workspace
+    directory = ws.jobs_dir / "0001"
+    directory.mkdir()
+    settings = ["epochs=3", "lr=1e-3", "max_per_query=3", "dev_products=80", "margin=0"]
+    params = {"recipe": "infonce", "set": settings}
+    events = Events(directory / "events.jsonl")
+    context = Context(ws, "0001", directory, params, events)
+    with ExitStack() as stack:
+        cutting = CancelledAfterAScore(context, stack)
+        with pytest.raises(Cancelled, match="kept in"):
+            jobs_train.run(replace(context, events=cutting))
+    card = read_card(directory / "encoder")
+    assert card is not None and "cancelled_after_step" in card.scores
+    (directory / "cancel").unlink()
+    assert jobs_train.run(context)["encoder"] == "infonce-01"
+    assert "Going on from step" in (directory / "events.jsonl").read_text()
+    card = read_card(ws.encoders_dir / "infonce-01")
+    assert card is not None and "cancelled_after_step" not in card.scores
+    assert max(c["epoch"] for c in card.scores["candidates"]) == 3
+    assert [info.name for info in list_encoders(ws)] == ["base", "infonce-01"]
+
+
+@pytest.mark.parametrize(
+    ("looks", "indexed", "said", "left"),
+    [
+        (1, False, "before anything was encoded with base; base has no index yet", 220),
+        (3, False, "with 80 of 220 products encoded; base has no index yet, and the next run", 220),
+        (7, True, "with 200 of 220 products encoded; the earlier index of base stays in use", 120),
+    ],
+)
+def test_a_cancelled_index_job_says_what_is_kept(
+    tiny_workspace: Workspace,
+    tiny_texts: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    looks: int,
+    indexed: bool,
+    said: str,
+    left: int,
+) -> None:
+    ws = tiny_workspace
+    monkeypatch.setattr(store, "BATCH", 100)
+    monkeypatch.setattr(build, "BATCH", 100)
+    monkeypatch.setattr(build, "_STEP", 40)
+    if indexed:
+        build.build_index(ws, "base")
+        titles = [f"new {title}" for title in tiny_texts.values()]
+        store.write_items(ws, pl.DataFrame({"product_id": list(tiny_texts), "title": titles}))
+    before = build.load_matrix(ws, "base").vectors if indexed else None
+    directory = ws.jobs_dir / "0001"
+    context = Context(ws, "0001", directory, {}, Events(directory / "events.jsonl"))
+    answers = iter([*[False] * (looks - 1), True])
+    monkeypatch.setattr(Context, "should_stop", lambda self: next(answers))
+    with pytest.raises(Cancelled) as caught:
+        jobs_index.run(context)
+    assert said in caught.value.what and "nothing was saved" not in caught.value.what
+    view = JobView("0001", "index", "cancelled", "base", said=caught.value.what)
+    assert (job_news(view) or ("",))[0].startswith("index base was cancelled ")
+    if before is not None:
+        np.testing.assert_array_equal(build.load_matrix(ws, "base").vectors, before)
+        assert "goes on after 100 of them" in caught.value.what
+    assert build.build_index(ws, "base").encoded == left
 
 
 def trained(context: Context) -> None:

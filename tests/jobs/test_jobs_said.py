@@ -74,6 +74,19 @@ def test_where_a_resume_begins_is_told_from_what_is_whole(ws: Workspace) -> None
     assert "goes on from its trained encoder." in said(ws, "1")[1]
 
 
+def test_what_a_cancel_kept_aside_waits_until_no_checkpoint_is_left(ws: Workspace) -> None:
+    directory = job(ws, STARTED, STEP, {"event": "cancelled", "message": "Kept.", "t": 4.0})
+    (directory / "encoder").mkdir()
+    card = {"name": "mine", "scores": {"cancelled_after_step": 3}}
+    (directory / "encoder/card.json").write_text(json.dumps(card))
+    place = directory / "checkpoints/checkpoint-3"
+    place.mkdir(parents=True)
+    (place / "whole.json").write_text(json.dumps({"key": "k", "files": {}}))
+    assert "goes on from step 3." in said(ws, "1")[1]
+    _, err = said(ws, "1", "--discard")
+    assert "What was best so far stays" in err and "no checkpoint is left" in err
+
+
 def test_a_discard_says_that_the_trained_encoder_stays(ws: Workspace) -> None:
     directory = job(ws, STARTED, {"event": "failed", "message": "The name is taken.", "t": 4.0})
     (directory / "encoder").mkdir()

@@ -12,12 +12,12 @@ from stand_in import StandIn, Status
 from test_train_screen import opened
 
 from engine.errors import RankbenchError
+from engine.jobs import train as jobs_train
 from engine.training.basket import BASE
 from workbench import asking
 from workbench.asking import Asker
 from workbench.messages import TaskFailed, Trouble
 from workbench.searching import SearchThread
-from workbench.training import START, Trainer
 
 
 @pytest.fixture
@@ -138,17 +138,24 @@ async def test_another_works_failure_does_not_let_a_second_run_start(
     monkeypatch,
 ) -> None:
     starts: list[object] = []
-    monkeypatch.setattr(Trainer, "begin", lambda self, choice: starts.append(choice))
+    hold = threading.Event()
+
+    def check(*asked: object) -> None:
+        starts.append(asked)
+        hold.wait(20)
+        raise RankbenchError("No process can be started.")
+
+    monkeypatch.setattr(jobs_train, "check", check)
     app = make_app(root=flagged)
     async with app.run_test(size=(120, 30)) as pilot:
-        screen = await opened(app, pilot)
+        await opened(app, pilot)
         await pilot.press("t")
         app.post_message(TaskFailed(Trouble("Cannot write there."), "export"))
         app.post_message(TaskFailed(Trouble("A setting was not written.")))
         await pilot.pause()
         await pilot.press("t")
-        assert len(starts) == 1 and screen.starting
-        app.post_message(TaskFailed(Trouble("No process can be started."), START))
-        await pilot.pause()
+        assert len(starts) == 1 and app.trainer.starting
+        hold.set()
+        await until(lambda: not app.trainer.starting)
         await pilot.press("t")
-        assert len(starts) == 2
+        await until(lambda: len(starts) == 2)

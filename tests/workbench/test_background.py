@@ -146,6 +146,39 @@ async def test_an_index_that_fails_puts_nothing_anywhere(make_app, ws, begun) ->
         assert app.settings.candidate == ""
 
 
+@pytest.mark.parametrize("others", [0, 5])
+async def test_a_side_that_waits_for_its_index_gets_it_at_the_next_start(
+    make_app, ws, begun, others: int
+) -> None:
+    shelve(ws, "fresh-02", built=False)
+    jobs = [JobView("0002", "index", "running", "fresh-02", 3, 9)]
+    app = make_app(root=ws, find_jobs=lambda: list(jobs))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(lambda: app.jobs != ())
+        await at_encoder(app, pilot, "fresh-02")
+        await pilot.press("r")
+        await until(lambda: any("is being indexed" in text for text in told(app)))
+    _build(ws, "fresh-02")
+    jobs[0] = JobView("0002", "index", "done", "fresh-02", ended=5.0)
+    jobs += [JobView(f"{n + 3:04}", "index", "done", f"a-{n}") for n in range(others)]
+    stand_in = StandIn()
+    stand_in.statuses[-1] = Status("fresh-02", "encoder", True)
+    app = make_app(stand_in, root=ws, find_jobs=lambda: list(jobs))
+    async with app.run_test(size=(80, 24)):
+        await until(lambda: app.settings.candidate == "fresh-02")
+    assert saved.awaited_before(ws.cache_dir) == {} and begun == []
+
+
+async def test_a_side_whose_job_is_gone_is_waited_for_no_more(make_app, ws, begun) -> None:
+    shelve(ws, "fresh-02", built=False)
+    saved.store_ended(ws.cache_dir, [], {"fresh-02": "candidate", "base": "nowhere"})
+    app = make_app(root=ws)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await at_encoder(app, pilot, "fresh-02")
+        await pilot.press("r")
+        await until(lambda: begun == [("index", {"encoder": "fresh-02"})])
+
+
 async def test_the_open_screen_shows_what_a_run_has_made(make_app, ws) -> None:
     shelve(ws, "fresh-02", built=False)
     jobs = [RUNNING]
@@ -252,4 +285,4 @@ async def test_jobs_that_cannot_be_read_for_a_moment_do_not_end_again(make_app) 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"ended": 3}', "\0"])
 def test_a_list_of_ended_jobs_that_cannot_be_read_is_none(tmp_path: Path, text: str) -> None:
     (tmp_path / saved.ENDED_NAME).write_text(text)
-    assert saved.ended_before(tmp_path) is None
+    assert saved.ended_before(tmp_path) is None and saved.awaited_before(tmp_path) == {}

@@ -12,6 +12,7 @@ from stand_in import StandIn, Status
 
 from engine import supervise
 from engine.index.build import build_index
+from engine.jobs import train as jobs_train
 from engine.records import Verdict
 from engine.workspace import Workspace, open_workspace
 from workbench.app import RankbenchApp
@@ -77,7 +78,27 @@ async def test_a_run_starts_with_what_was_chosen(make_app, flagged, begun) -> No
         assert params["recipe"] == "flags" and params["source"] == "both"
         assert params["name"] == "mine-7" and params["include_test"] is True
         assert params["deselected"] == [list(pair)]
-        assert not screen.starting
+        assert not app.trainer.starting
+
+
+async def test_a_second_t_starts_nothing_while_one_is_starting_even_on_a_new_screen(
+    make_app, flagged, begun, monkeypatch
+) -> None:
+    hold = threading.Event()
+    check = jobs_train.check
+    monkeypatch.setattr(jobs_train, "check", lambda *asked: (hold.wait(20), check(*asked))[1])
+    app = make_app(root=flagged)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        first = await opened(app, pilot)
+        await pilot.press("t", "f5")
+        assert await opened(app, pilot) is not first
+        await pilot.press("t")
+        hold.set()
+        await until(lambda: "Job 0001 has started" in page(app))
+        await pilot.pause(0.3)
+        assert len(begun) == 1
+        await pilot.press("t")
+        await until(lambda: len(begun) == 2)
 
 
 async def test_a_name_that_cannot_be_is_told(make_app, flagged, begun) -> None:
@@ -88,7 +109,7 @@ async def test_a_name_that_cannot_be_is_told(make_app, flagged, begun) -> None:
         await until(lambda: screen.basket is not None)
         await pilot.press("t")
         await until(lambda: "'bm25' cannot be an encoder's name." in page(app))
-        assert begun == [] and not screen.starting
+        assert begun == [] and not app.trainer.starting
 
 
 async def test_without_verdicts_nothing_starts_and_the_way_is_told(

@@ -51,9 +51,11 @@ def follow(job: Job) -> dict[str, Any]:
     why = safe(str(last.get("message") or last.get("error") or ""))
     again = f"`rankbench jobs {job.id} --resume` goes on with it"
     if end == "cancelled":
+        if job.checkpoint is not None:
+            again += f", `rankbench jobs {job.id} --discard` gives its disk space back"
         raise RankbenchError(
             f"Job {job.id} was cancelled{': ' + why if why else '.'}",
-            f"{again}, `rankbench jobs {job.id} --discard` gives its disk space back.",
+            f"{again}.",
         )
     raise RankbenchError(
         f"Job {job.id} {'failed' if end == 'failed' else 'died'}{': ' + why if why else '.'}",

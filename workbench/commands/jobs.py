@@ -66,7 +66,8 @@ def command(
     if discard:
         say(f"{supervise.discard(found[0]) / 1e6:,.0f} MB of job {found[0].id} deleted.")
         if found[0].trained:
-            hint(f"Its trained encoder stays: {_resume_hint(found[0])}")
+            what = "What was best so far" if found[0].cut_short else "Its trained encoder"
+            hint(f"{what} stays: {_resume_hint(found[0])}")
     if as_json:
         emit_json([job.to_json() for job in found])
         return
@@ -100,6 +101,8 @@ def _resume_hint(job: Job) -> str:
 
 def _where(job: Job) -> str:
     """Where a resume of it begins."""
+    if job.trained and job.cut_short:
+        return "by putting the best weights so far in their place: no checkpoint is left"
     if job.trained:
         return "from its trained encoder"
     return f"from step {job.checkpoint}" if job.checkpoint else "from the start"

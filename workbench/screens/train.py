@@ -65,7 +65,6 @@ class TrainScreen(Screen[None]):
         self.recipes: tuple[str, ...] = (RECIPE,)
         self.basket: Basket | None = None
         self.trouble: Trouble | None = None
-        self.starting = False
         self.head = BasketHead(id="head")
         self.rows = BasketList(id="basket")
         self.jobs = JobList(id="jobs")
@@ -106,10 +105,6 @@ class TrainScreen(Screen[None]):
 
     def show_jobs(self) -> None:
         self.jobs.show(self.app.jobs)
-
-    def show_begun(self) -> None:
-        """The start has ended, well or not."""
-        self.starting = False
 
     def _say_judgments(self) -> None:
         self.rows.empty(
@@ -152,7 +147,7 @@ class TrainScreen(Screen[None]):
     @on(RowList.Chosen, "#basket")
     def action_start(self) -> None:
         """Start a run of what is chosen, unless there is nothing to train on."""
-        if self.starting:
+        if self.app.trainer.starting:
             return
         if self.choice.source != "judgments":
             if self.basket is None:
@@ -161,7 +156,6 @@ class TrainScreen(Screen[None]):
             if self.basket.refusal:
                 self.app.say(f"{self.basket.refusal} {self.basket.todo}", "warning")
                 return
-        self.starting = True
         self.app.say("Starting.")
         self.app.trainer.begin(self.choice)
 
