@@ -122,6 +122,7 @@ class Evaluation:
         bounds: least and greatest mean delta of ndcg@10 that judging every hit could show.
         floor: mean of what a random ranking scores.
         rows: the queries of the mean, in their order.
+        query_set: the name of the set that the queries are of, "" for all judged ones.
     """
 
     baseline: SideMeans
@@ -139,6 +140,7 @@ class Evaluation:
     bounds: tuple[float, float] | None
     floor: Measures
     rows: tuple[QueryRow, ...]
+    query_set: str = ""
 
     @property
     def queries(self) -> int:
@@ -157,6 +159,7 @@ class Evaluation:
             "excluded": len(self.excluded),
             "absent": self.absent,
             "without_exact": self.without_exact,
+            "set": self.query_set or None,
             "split": self.split,
             "candidates": self.candidates,
             "inputs": dict(self.inputs),

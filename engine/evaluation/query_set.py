@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
+from engine.catalog.queries import JudgedQuery
+from engine.catalog.template import Template
 from engine.evaluation.evaluate import evaluate
 from engine.evaluation.frame import Evaluation
 from engine.evaluation.intervals import RESAMPLES
 from engine.evaluation.select import select
 from engine.index.store import catalog_hash
 from engine.ranking.comparer import Comparer
+from engine.records import QuerySets
 
 
 def evaluate_query_set(
@@ -19,6 +23,7 @@ def evaluate_query_set(
     candidates: str = "catalog",
     split: str = "unseen",
     *,
+    query_set: str = "",
     verdicts: bool = True,
     resamples: int = RESAMPLES,
     keep_rankings: bool = False,
@@ -27,6 +32,7 @@ def evaluate_query_set(
     """Score a split of the query set; sides as in `Comparer.compare`, the rest as in `evaluate`.
 
     Args:
+        query_set: the name of a set of queries, "" for all of them.
         verdicts: whether people's verdicts count; without them it is the imported judgments
             alone, as they were before anyone flagged a result. `inputs["judgments"]` differs
             where a verdict changes a grade of the queries.
@@ -39,18 +45,37 @@ def evaluate_query_set(
     names = (baseline, candidate or comparer.default_candidate())
     sides = [comparer.side(name) for name in names]
     queries = comparer.judged_queries() if verdicts else comparer.imported_queries()
-    return evaluate(
+    evaluation = evaluate(
         sides[0],
         sides[1],
-        select(queries, split, sides),
+        select(_of_set(comparer, queries, query_set), split, sides),
         comparer.titles(),
         gains=settings.gains,
         candidates=candidates,
         unchanged=settings.unchanged,
         p=settings.rbo_p,
         split=split,
-        inputs={"catalog": catalog_hash(comparer.ws)},
+        inputs={
+            "catalog": catalog_hash(comparer.ws),
+            "template": Template(settings.template).hash,
+            **{
+                f"{place} encoder": side.fingerprint
+                for place, side in zip(("baseline", "candidate"), sides, strict=True)
+                if side.fingerprint
+            },
+        },
         resamples=resamples,
         keep_rankings=keep_rankings,
         progress=progress,
     )
+    return replace(evaluation, query_set=query_set)
+
+
+def _of_set(
+    comparer: Comparer, queries: Sequence[JudgedQuery], query_set: str
+) -> Sequence[JudgedQuery]:
+    if not query_set:
+        return queries
+    with QuerySets(comparer.ws.records_path) as sets:
+        members = sets.members(query_set)
+    return [query for query in queries if query.query_id in members]

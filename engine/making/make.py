@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -115,16 +115,46 @@ def _absolute(encoder: str) -> str:
 
 
 def add_judgments(
-    workspace: Workspace, file: Path, queries: Path | None, scale: str | None
+    workspace: Workspace,
+    file: Path,
+    queries: Path | None,
+    scale: str | None,
+    query_set: str = "",
 ) -> findings.JudgmentFindings:
-    """Read a judgment file into a workspace that is there."""
+    """Read a judgment file into a workspace that is there.
+
+    Args:
+        query_set: a name that the file's queries are to have together.
+    """
     from engine.formats.judgments import read_judgments
     from engine.index.store import read_items
+    from engine.records import check_name
 
+    if query_set:
+        check_name(query_set)
     judged = read_judgments(file, queries=queries, scale=scale)
     known = read_items(workspace, ["product_id"])["product_id"].to_list()
     imported = read_judged(workspace, judged, file)
+    if query_set:
+        name_queries(workspace, query_set, judged.queries["query"].to_list())
     return findings.of_judgments(judged, judged.unknown_products(known), imported)
+
+
+def name_queries(workspace: Workspace, name: str, texts: Sequence[str]) -> tuple[int, list[str]]:
+    """Make the judged queries among `texts` the query set `name`.
+
+    Returns:
+        How many they are, and the texts that nobody has judged.
+
+    Raises:
+        RankbenchError: none is judged, or as `QuerySets.define`.
+    """
+    from engine.records import QuerySets, Records, find_queries
+
+    with Records(workspace.records_path) as records:
+        found, unknown = find_queries(texts, records.judged_queries())
+    with QuerySets(workspace.records_path) as sets:
+        return sets.define(name, found), unknown
 
 
 def read_judged(workspace: Workspace, judged: JudgmentFile, source: Path) -> findings.Imported:

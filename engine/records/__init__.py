@@ -8,6 +8,7 @@ from engine.records.database import SCHEMA
 from engine.records.judged import Judged
 from engine.records.judgments import Judgments, Records
 from engine.records.merged import Merged, Word, merge
+from engine.records.query_sets import QuerySets, check_name, find_queries
 from engine.records.verdicts import Verdict, Verdicts
 
 __all__ = [
@@ -15,9 +16,12 @@ __all__ = [
     "Judged",
     "Judgments",
     "Merged",
+    "QuerySets",
     "Records",
     "Verdict",
     "Verdicts",
     "Word",
+    "check_name",
+    "find_queries",
     "merge",
 ]

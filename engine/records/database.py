@@ -48,8 +48,15 @@ CREATE TABLE verdicts (
 );
 CREATE INDEX verdicts_by_batch ON verdicts (batch);
 """
+_QUERY_SETS = """
+CREATE TABLE query_sets (
+    id INTEGER PRIMARY KEY, definition INTEGER NOT NULL, name TEXT NOT NULL,
+    query_id TEXT NOT NULL, created REAL NOT NULL
+);
+CREATE INDEX query_sets_by_name ON query_sets (name, definition);
+"""
 # Version n of the file has the first n of these; none is ever changed.
-_STEPS = (_JUDGMENTS, _VERDICTS)
+_STEPS = (_JUDGMENTS, _VERDICTS, _QUERY_SETS)
 SCHEMA = len(_STEPS)
 
 

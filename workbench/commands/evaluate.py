@@ -42,6 +42,7 @@ PRIMARY = "ndcg@10"
     show_default=True,
     help="Which queries; unseen: those neither side was trained on.",
 )
+@click.option("--set", "query_set", metavar="NAME", default="", help="Only this query set.")
 @click.option(
     "--candidates",
     type=click.Choice(["judged", "catalog"]),
@@ -65,6 +66,7 @@ PRIMARY = "ndcg@10"
 @click.option("--per-query", is_flag=True, help="Add a row for every query, worst first.")
 @click.option("--by", metavar="COLUMN", help="The same numbers for each value of a query column.")
 @click.option("--cosines", is_flag=True, help="Add cosines of queries with titles, descriptions.")
+@click.option("--every", is_flag=True, help="Every encoder and bm25 against every query set.")
 @json_option
 @with_workspace
 def command(
@@ -72,15 +74,25 @@ def command(
     baseline: str | None,
     candidate: str | None,
     split: str,
+    query_set: str,
     candidates: str,
     judgments: str,
     runs: Path | None,
     per_query: bool,
     by: str | None,
     cosines: bool,
+    every: bool,
     as_json: bool,
 ) -> None:
-    """Measure both sides over the judged queries; every delta with n and a 95 % interval."""
+    """Measure both sides over the judged queries; every delta with n and a 95 % interval.
+
+    What was found is kept: `rankbench runs` lists it.
+    """
+    if every:
+        from workbench.commands.board import show_board
+
+        show_board(workspace, baseline or workspace.settings.baseline, candidate, as_json)
+        return
     from engine.evaluation.cosines import side_cosines
     from engine.evaluation.evaluate import breakdown
     from engine.evaluation.query_set import evaluate_query_set
@@ -96,6 +108,7 @@ def command(
                 candidate or "",
                 candidates,
                 split,
+                query_set=query_set,
                 verdicts=judgments == "all",
                 keep_rankings=runs is not None,
                 progress=report,
@@ -108,6 +121,7 @@ def command(
         extra = side_cosines(workspace, result, _starting) if cosines else {}
     finally:
         comparer.close()
+    keep_run(workspace, result, "eval")
     if as_json:
         counted = {"judgments": judgments, "verdicts": sum(map(len, said))}
         emit_json({**to_json(result, per_query, by, groups, extra), **counted})
@@ -119,6 +133,17 @@ def command(
     note_small(delta for part in (result, *groups.values()) for delta in part.delta.values())
     if per_query:
         show_queries(result)
+
+
+def keep_run(workspace: Workspace, result: Evaluation, command: str) -> None:
+    """Add an evaluation to the history; where the disk cannot be written it is only said."""
+    from engine.errors import RankbenchError
+    from engine.evaluation.history import remember
+
+    try:
+        remember(workspace, result, command)
+    except RankbenchError as error:
+        say(f"Not kept for `rankbench runs`: {error.what}")
 
 
 def to_json(
@@ -140,7 +165,8 @@ def to_json(
 def show(result: Evaluation, cosines: Mapping[str, Mapping[str, float | None]]) -> None:
     """Print the means, every delta with its interval, p, counts and n, and the random floor."""
     names = [cut(result.baseline.encoder, 24), cut(result.candidate.encoder, 24)]
-    what = f"{result.queries} queries ({result.split}), candidates: {result.candidates}"
+    chosen = f"{safe(result.query_set)}, {result.split}" if result.query_set else result.split
+    what = f"{result.queries} queries ({chosen}), candidates: {result.candidates}"
     click.echo(f"{names[1]} against {names[0]}, {what}")
     headers = ["measure", *names, "delta", "95 % interval", "p", f"+/=/- at {result.unchanged:g}"]
     rows = []

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 
-from engine.making.make import add_judgments
+from engine.errors import UsageError
+from engine.formats.query_list import read_queries
+from engine.making.make import add_judgments, name_queries
 from engine.workspace import Workspace
 from workbench.commands import findings
 from workbench.commands.hints import hint
@@ -15,10 +17,17 @@ from workbench.commands.output import count, emit_json, safe, say
 
 
 @click.command("import")
-@click.argument("kind", type=click.Choice(["judgments", "flags"]))
+@click.argument("kind", type=click.Choice(["judgments", "flags", "queries"]))
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--queries", metavar="FILE", type=click.Path(path_type=Path), help="Query texts.")
 @click.option("--scale", metavar="S", help="The scale, where it cannot be told from the values.")
+@click.option(
+    "--set",
+    "query_set",
+    metavar="NAME",
+    default="",
+    help="Name the file's queries, for `eval --set NAME`; a name's newest file counts.",
+)
 @json_option
 @with_workspace
 def command(
@@ -27,21 +36,44 @@ def command(
     file: Path,
     queries: Path | None,
     scale: str | None,
+    query_set: str,
     as_json: bool,
 ) -> None:
     """Read FILE into the workspace. A run needs no import: name it as the side run:FILE.
 
     judgments: CSV, TREC qrels, Quepid, OpenSearch or ESCI. flags: what `rankbench export flags`
-    wrote, in any of its formats; each line is a verdict, and all of them are one act.
+    wrote, in any of its formats; each line is a verdict, and all of them are one act. queries: one
+    judged query (or its id) a line, which --set NAME makes a set.
     """
+    if kind == "queries":
+        import_queries(workspace, file, query_set, as_json)
+        return
     if kind == "flags":
+        if query_set:
+            raise UsageError("--set goes with judgments and queries.", "Leave it out.")
         import_flags(workspace, file, queries, scale, as_json)
         return
-    found = add_judgments(workspace, file, queries, scale)
+    found = add_judgments(workspace, file, queries, scale, query_set)
     if as_json:
         emit_json(found.to_json())
     else:
         findings.show_judgments(found)
+
+
+def import_queries(workspace: Workspace, file: Path, query_set: str, as_json: bool) -> None:
+    """Name the judged queries that a plain file lists."""
+    if not query_set:
+        raise UsageError("Queries need a name.", "Add --set NAME.")
+    size, unknown = name_queries(workspace, query_set, read_queries(file))
+    if as_json:
+        emit_json({"set": query_set, "queries": size, "unknown": unknown})
+        return
+    click.echo(f"{query_set}: {count(size, 'judged query', 'judged queries')}")
+    if unknown:
+        shown = ", ".join(safe(text) for text in unknown[:5])
+        more = f" and {len(unknown) - 5:,} more" if len(unknown) > 5 else ""
+        say(f"Nobody has judged {shown}{more}: left out.")
+    hint(f"`rankbench eval --set {query_set}` measures both sides over them.")
 
 
 def import_flags(

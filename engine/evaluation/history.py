@@ -1,0 +1,165 @@
+"""Past evaluations of a workspace: one line each in `reports/runs.jsonl`, never rewritten.
+
+Two of them compare where they rest on the same inputs. Where they do not, what differs is named,
+and no difference between their scores is put down to the encoder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from engine.errors import RankbenchError
+from engine.evaluation.frame import Evaluation
+from engine.workspace import Workspace, unwritable
+
+FILE_NAME = "runs.jsonl"
+INPUTS: Mapping[str, str] = {
+    "catalog": "the catalog",
+    "template": "the text template",
+    "queries": "the queries of the mean",
+    "judgments": "the judgments",
+    "measures": "gains or measures",
+    "baseline encoder": "the baseline's weights",
+    "candidate encoder": "the candidate's weights",
+}
+"""What a score rests on -> how a person calls it, in the order in which it is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class PastRun:
+    """One evaluation as it was kept.
+
+    Attributes:
+        number: from 1, by time; what a person names it by.
+        made: Unix seconds.
+        command: "eval", "gate" or "report".
+        baseline, candidate: side names.
+        query_set: "" for all judged queries.
+        n, excluded: queries in the means, and left out.
+        inputs: name (of `INPUTS`) -> hash.
+        means: "baseline" and "candidate" -> measure -> mean.
+        delta: measure -> mean, low, high, p, improved, unchanged, harmed, n.
+    """
+
+    number: int
+    made: float
+    command: str
+    baseline: str
+    candidate: str
+    query_set: str
+    split: str
+    candidates: str
+    n: int
+    excluded: int
+    inputs: Mapping[str, str]
+    means: Mapping[str, Mapping[str, float | None]]
+    delta: Mapping[str, Mapping[str, float | int | None]]
+
+    @property
+    def question(self) -> tuple[str, ...]:
+        """What was asked: runs with the same one are a series."""
+        return (self.baseline, self.candidate, self.query_set, self.split, self.candidates)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def remember(ws: Workspace, evaluation: Evaluation, command: str) -> None:
+    """Append an evaluation to the workspace's history.
+
+    Raises:
+        RankbenchError: the file cannot be written.
+    """
+    ids = json.dumps(sorted(row.query_id for row in evaluation.rows))
+    line = {
+        "made": time.time(),
+        "command": command,
+        "baseline": evaluation.baseline.encoder,
+        "candidate": evaluation.candidate.encoder,
+        "query_set": evaluation.query_set,
+        "split": evaluation.split,
+        "candidates": evaluation.candidates,
+        "n": evaluation.queries,
+        "excluded": len(evaluation.excluded),
+        "inputs": {
+            **evaluation.inputs,
+            "queries": hashlib.sha256(ids.encode("utf-8", "surrogatepass")).hexdigest()[:12],
+        },
+        "means": {
+            "baseline": dict(evaluation.baseline.means),
+            "candidate": dict(evaluation.candidate.means),
+        },
+        "delta": {name: delta.to_json() for name, delta in evaluation.delta.items()},
+    }
+    data = (json.dumps(line) + "\n").encode()
+    path = ws.reports_dir / FILE_NAME
+    try:
+        path.parent.mkdir(exist_ok=True)
+        # One write at the end of the file: two commands at once do not mix their lines.
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            os.write(file, data)
+        finally:
+            os.close(file)
+    except OSError as error:
+        raise unwritable(ws.reports_dir, error) from None
+
+
+def past_runs(ws: Workspace) -> tuple[list[PastRun], int]:
+    """Every kept evaluation, oldest first, and how many lines could not be read."""
+    try:
+        lines = (ws.reports_dir / FILE_NAME).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return [], 0
+    except (OSError, ValueError) as error:
+        raise RankbenchError(
+            f"The past evaluations cannot be read: {error}.",
+            f"Mend or remove {ws.reports_dir / FILE_NAME}.",
+        ) from None
+    found: list[PastRun] = []
+    for number, line in enumerate(lines, 1):
+        try:
+            found.append(PastRun(number=number, **json.loads(line)))
+        except (ValueError, TypeError):
+            continue
+    return found, len(lines) - len(found)
+
+
+def changed(before: PastRun, after: PastRun) -> tuple[str, ...]:
+    """What the two rest on that differs, in a person's words; empty where they compare."""
+    found = []
+    for place in ("baseline", "candidate"):
+        if getattr(before, place) != getattr(after, place):
+            found.append(f"the {place}")
+    for name, what in (
+        ("query_set", "the query set"),
+        ("split", "the split"),
+        ("candidates", "the candidates"),
+    ):
+        if getattr(before, name) != getattr(after, name):
+            found.append(what)
+    told = {"baseline encoder": "the baseline", "candidate encoder": "the candidate"}
+    # The judgments' hash is of the chosen queries': over other queries it tells nothing.
+    told["judgments"] = INPUTS["queries"]
+    for name, what in INPUTS.items():
+        if before.inputs.get(name) != after.inputs.get(name) and told.get(name) not in found:
+            found.append(what)
+    return tuple(found)
+
+
+def previous(runs: Sequence[PastRun], run: PastRun) -> PastRun | None:
+    """The newest run before `run` that asked the same question."""
+    return next(
+        (
+            other
+            for other in reversed(runs)
+            if other.number < run.number and other.question == run.question
+        ),
+        None,
+    )

@@ -1,0 +1,21 @@
+"""A plain list of queries: one a line, `#` before a remark."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.errors import RankbenchError
+from engine.formats.encoding import read_text
+
+
+def read_queries(path: Path) -> list[str]:
+    """The queries of the file, each once, in its order.
+
+    Raises:
+        RankbenchError: it cannot be read, or holds no query.
+    """
+    lines = [line.strip() for line in read_text(path).text.splitlines()]
+    queries = list(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
+    if not queries:
+        raise RankbenchError(f"{path} lists no query.", "Write one query a line.")
+    return queries

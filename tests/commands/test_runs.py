@@ -1,0 +1,147 @@
+"""Past evaluations, query sets, and every side against every set."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.evaluation.history import FILE_NAME, past_runs
+from engine.records import QuerySets
+from engine.workspace import open_workspace
+
+BM25 = ("--candidate", "bm25", "--split", "all")
+
+
+def named(tmp_path: Path, *queries: str) -> Path:
+    file = tmp_path / "queries.txt"
+    file.write_text("# picked by hand\n\n" + "\n".join(queries) + "\n", encoding="utf-8")
+    return file
+
+
+def test_an_evaluation_is_kept_with_what_it_rests_on(workspace: Path, rankbench: Any) -> None:
+    assert rankbench("runs", "-w", workspace).err.startswith("No evaluation is kept yet")
+    found = rankbench("eval", "-w", workspace, *BM25, "--json").json
+    (run,) = rankbench("runs", "-w", workspace, "--json").json
+    assert (run["command"], run["candidate"], run["baseline"]) == ("eval", "bm25", "base")
+    assert run["n"] == found["queries"] == 12
+    assert run["delta"]["ndcg@10"] == found["delta"]["ndcg@10"]
+    assert run["means"]["candidate"]["ndcg@10"] == found["candidate"]["ndcg@10"]
+    assert {"catalog", "template", "judgments", "measures", "queries"} <= set(run["inputs"])
+    assert run["inputs"]["baseline encoder"]
+    one = rankbench("runs", "1", "-w", workspace)
+    assert one.code == 0 and "bm25" in one.out and run["inputs"]["catalog"] in one.out
+
+
+def test_runs_of_one_question_are_a_series_and_what_changed_is_named(
+    workspace: Path, rankbench: Any
+) -> None:
+    rankbench("eval", "-w", workspace, *BM25)
+    rankbench("eval", "-w", workspace, *BM25)
+    rankbench("flag", "canopy tent", "p03", "E", "-w", workspace)
+    rankbench("eval", "-w", workspace, *BM25)
+    rankbench("eval", "-w", workspace, *BM25, "--candidates", "judged")
+    first, same, judged, other = rankbench("runs", "-w", workspace, "--json").json
+    assert (first["previous"], first["changed"]) == (None, [])
+    assert (same["previous"], same["changed"]) == (1, [])
+    assert (judged["previous"], judged["changed"]) == (2, ["the judgments"])
+    assert other["previous"] is None
+    lines = rankbench("runs", "-w", workspace).out.splitlines()
+    since = [line.rsplit("  ", 1)[1].strip() for line in lines]
+    assert since == ["since", "first", "+0.0000", "the judgments changed", "first"]
+    two = rankbench("runs", "2", "3", "-w", workspace)
+    assert "They do not compare: the judgments changed." in two.out
+    assert "They rest on the same inputs." in rankbench("runs", "1", "2", "-w", workspace).out
+    both = rankbench("runs", "2", "4", "-w", workspace, "--json").json
+    assert both["changed"] == ["the candidates", "the judgments"]
+
+
+def test_a_damaged_line_is_counted_and_the_others_stay(workspace: Path, rankbench: Any) -> None:
+    rankbench("eval", "-w", workspace, *BM25)
+    with (workspace / "reports" / FILE_NAME).open("a") as file:
+        file.write('{"made": 1\n')
+    rankbench("eval", "-w", workspace, *BM25)
+    done = rankbench("runs", "-w", workspace)
+    assert len(done.out.splitlines()) == 3 and "1 line of the history" in done.err
+    rankbench("runs", "9", "-w", workspace).assert_error(1, "no run 9", "rankbench runs")
+    assert rankbench("runs", "1", "2", "3", "-w", workspace).code == 2
+
+
+def test_evaluations_at_the_same_time_are_all_kept(workspace: Path) -> None:
+    command = [sys.executable, "-m", "workbench", "eval", "-w", str(workspace), *BM25]
+    several = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(3)]
+    assert [process.wait() for process in several] == [0, 0, 0]
+    runs, damaged = past_runs(open_workspace(workspace))
+    assert [run.number for run in runs] == [1, 2, 3] and not damaged
+
+
+def test_a_set_of_queries_is_evaluated_alone(
+    workspace: Path, tmp_path: Path, rankbench: Any
+) -> None:
+    file = named(tmp_path, "Face  Mask", "hose", "nobody asked this")
+    done = rankbench("import", "queries", file, "--set", "home", "-w", workspace)
+    assert done.code == 0 and "home: 2 judged queries" in done.out
+    assert "nobody asked this" in done.err
+    found = rankbench("eval", "-w", workspace, *BM25, "--set", "home", "--per-query", "--json").json
+    assert (found["set"], found["queries"]) == ("home", 2)
+    assert {row["query"] for row in found["per_query"]} == {"face mask", "hose"}
+    (run,) = rankbench("runs", "-w", workspace, "--set", "home", "--json").json
+    assert run["query_set"] == "home"
+    rankbench("eval", "-w", workspace, "--set", "away").assert_error(1, "away", "home")
+
+
+def test_judgments_can_be_imported_as_a_set(
+    workspace: Path, tmp_path: Path, rankbench: Any
+) -> None:
+    file = tmp_path / "more.csv"
+    file.write_text("query_id,query,product_id,label\n1,hose,p09,E\n2,garden,p09,E\n")
+    bad = rankbench("import", "judgments", file, "--set", "a b", "-w", workspace)
+    bad.assert_error(2, "cannot name", "letters")
+    found = rankbench("eval", "-w", workspace, *BM25, "--json").json
+    assert found["queries"] == 12  # A refused name imports nothing.
+    assert rankbench("import", "judgments", file, "--set", "new", "-w", workspace).code == 0
+    with QuerySets(workspace / "records.db") as sets:
+        assert sets.sizes() == {"new": 2}
+    found = rankbench("eval", "-w", workspace, *BM25, "--set", "new", "--json").json
+    assert found["queries"] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "word"),
+    [
+        (("queries", "FILE"), 2, "--set NAME"),
+        (("flags", "FILE", "--set", "x"), 2, "--set"),
+        (("queries", "EMPTY", "--set", "x"), 1, "no query"),
+        (("queries", "UNKNOWN", "--set", "x"), 1, "empty"),
+    ],
+)
+def test_a_set_that_cannot_be_made_says_why(
+    workspace: Path, tmp_path: Path, rankbench: Any, arguments: Any, code: int, word: str
+) -> None:
+    (tmp_path / "empty.txt").write_text("# nothing\n")
+    (tmp_path / "unknown.txt").write_text("never judged\n")
+    files = {
+        "FILE": named(tmp_path, "hose"),
+        "EMPTY": tmp_path / "empty.txt",
+        "UNKNOWN": tmp_path / "unknown.txt",
+    }
+    given = [files.get(argument, argument) for argument in arguments]
+    rankbench("import", *given, "-w", workspace).assert_error(code, word)
+
+
+def test_every_side_meets_every_set(workspace: Path, tmp_path: Path, rankbench: Any) -> None:
+    rankbench("import", "queries", named(tmp_path, "hose"), "--set", "one", "-w", workspace)
+    cells = rankbench("eval", "--every", "-w", workspace, "--json").json
+    assert {cell["side"] for cell in cells} == {"bm25"}
+    by_set = {cell["query_set"]: cell for cell in cells}
+    assert by_set["all"]["n"] == 12 and by_set["one"]["n"] == 1
+    whole = rankbench("eval", "-w", workspace, *BM25, "--json").json
+    assert by_set["all"]["delta"] == whole["delta"]["ndcg@10"]
+    assert by_set["all"]["candidate"] == pytest.approx(whole["candidate"]["ndcg@10"])
+    splits = [by_set[name]["n"] for name in ("train", "dev", "test") if name in by_set]
+    assert sum(splits) == 12
+    shown = rankbench("eval", "--every", "-w", workspace)
+    assert "against base" in shown.out and "one" in shown.out

@@ -1,0 +1,79 @@
+"""`rankbench eval --every`: every side against every query set, one table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from engine.workspace import Workspace
+from workbench.commands.output import (
+    cut,
+    emit_json,
+    note_small,
+    number,
+    p_value,
+    progress_bar,
+    safe,
+    say,
+    table,
+)
+
+if TYPE_CHECKING:
+    from engine.evaluation.board import Cell
+
+PRIMARY = "ndcg@10"
+
+
+def show_board(workspace: Workspace, baseline: str, candidate: str | None, as_json: bool) -> None:
+    """Measure and print it; with a candidate, that side alone."""
+    from engine.evaluation.board import board
+    from engine.ranking.comparer import Comparer
+
+    comparer = Comparer(workspace)
+    try:
+        with progress_bar("Evaluating", "queries") as report:
+            cells = board(
+                comparer,
+                baseline,
+                (candidate,) if candidate else (),
+                lambda side, done, total: report(done, total),
+            )
+    finally:
+        comparer.close()
+    if as_json:
+        emit_json([cell.to_json() for cell in cells])
+        return
+    if not cells:
+        say("There is no other side to compare. `rankbench train` makes one.")
+        return
+    click.echo(f"catalog {PRIMARY} against {cut(baseline, 40)}, unseen queries of each set")
+    headers = ["side", "set", "n", "seen", cut(baseline, 16), "side's", "delta", "95 % interval"]
+    table([*headers, "p", f"+/=/- at {workspace.settings.unchanged:g}"], _rows(cells), left=2)
+    say("seen: queries left out, since a training of this side or of the baseline knew them.")
+    note_small(cell.delta for cell in cells)
+
+
+def _rows(cells: list[Cell]) -> list[list[str]]:
+    rows, last = [], ""
+    for cell in cells:
+        delta = cell.delta
+        interval = "—"
+        if delta.low is not None and delta.high is not None:
+            interval = f"{number(delta.low, sign=True)} to {number(delta.high, sign=True)}"
+        rows.append(
+            [
+                "" if cell.side == last else cut(cell.side, 24),
+                safe(cell.query_set),
+                str(cell.n),
+                str(cell.seen),
+                number(cell.baseline),
+                number(cell.candidate),
+                number(delta.mean, sign=True),
+                interval,
+                p_value(delta.p),
+                f"{delta.improved}/{delta.unchanged}/{delta.harmed}" if cell.n else "",
+            ]
+        )
+        last = cell.side
+    return rows
