@@ -35,6 +35,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from engine.errors import RankbenchError
+from engine.evaluation.power import smallest_visible
 from engine.measures import UNCHANGED
 
 RESAMPLES = 9_999
@@ -46,6 +47,8 @@ _STUDENT = {1: 12.7062, 2: 4.3027, 3: 3.1824, 4: 2.7764}
 # to one sample of fifteen (simulated: n from 4 to 19; normal, half-zero and skewed differences).
 FEW_QUERIES = 20
 _BLOCK = 4_000_000
+# Equal differences leave rounding errors behind, which must not be studentised.
+_EQUAL = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class Delta:
         p: two-sided, in (0, 1]; None without a query.
         improved, unchanged, harmed: queries with a delta above, within and below the threshold.
         n: queries with a value on both sides.
+        sd: standard deviation of the differences; None below two queries.
     """
 
     mean: float | None
@@ -69,11 +73,27 @@ class Delta:
     unchanged: int
     harmed: int
     n: int
+    sd: float | None = None
 
     @property
     def rough(self) -> bool:
         """Whether n is so small that the interval is wide and only approximately 95 %."""
         return 1 < self.n < FEW_QUERIES
+
+    @property
+    def visible(self) -> float | None:
+        """The smallest true difference that these n queries show with 80 % power.
+
+        None below two queries, and where all differences are equal: they tell nothing of a spread.
+        """
+        return smallest_visible(self.n, self.sd) if self.sd else None
+
+    @property
+    def too_few(self) -> bool:
+        """Whether n is too small to tell: nothing is shown, and `mean` is below `visible`."""
+        if self.visible is None or self.mean is None or self.low is None or self.high is None:
+            return False
+        return self.low <= 0 <= self.high and abs(self.mean) < self.visible
 
     def to_json(self) -> dict[str, float | int | None]:
         return {
@@ -85,6 +105,8 @@ class Delta:
             "unchanged": self.unchanged,
             "harmed": self.harmed,
             "n": self.n,
+            "sd": self.sd,
+            "visible": self.visible,
         }
 
 
@@ -160,8 +182,7 @@ def intervals(
     mean = differences.mean(axis=0)
     centred = differences - mean
     error = np.sqrt((centred**2).sum(axis=0) / (n - 1) / n)
-    # Equal differences leave rounding errors behind, which must not be studentised.
-    error[np.ptp(differences, axis=0) <= 1e-12] = 0.0
+    error[np.ptp(differences, axis=0) <= _EQUAL] = 0.0
     width = _critical(centred, error, resamples, seed) * error
     return mean - width, mean + width
 
@@ -226,6 +247,9 @@ def _delta(values: np.ndarray, low: float, high: float, p: float, unchanged: flo
     # A difference of exactly the threshold counts as unchanged in spite of its rounding error.
     limit = unchanged + 1e-12
     improved, harmed = int((values > limit).sum()), int((values < -limit).sum())
+    sd = None
+    if n > 1:
+        sd = float(values.std(ddof=1)) if np.ptp(values) > _EQUAL else 0.0
     return Delta(
         mean=float(values.mean()) if n else None,
         low=float(low) if n > 1 else None,
@@ -235,6 +259,7 @@ def _delta(values: np.ndarray, low: float, high: float, p: float, unchanged: flo
         unchanged=n - improved - harmed,
         harmed=harmed,
         n=n,
+        sd=sd,
     )
 
 

@@ -155,3 +155,15 @@ def test_few_queries_are_a_word_of_care_and_no_impossible_interval(
     deltas = [delta for group in by_split.values() for delta in group["delta"].values()]
     ends = [delta[end] for delta in deltas for end in ("low", "high") if delta[end] is not None]
     assert ends and all(-1 <= end <= 1 for end in ends)
+
+
+def test_what_so_many_queries_can_show_is_said(made: Path, rankbench: Any) -> None:
+    options = ["-w", made, "--candidate", "bm25", "--split", "all"]
+    delta = rankbench("eval", *options, "--json").json["delta"]["ndcg@10"]
+    assert 0 < delta["visible"] and delta["sd"] > 0
+    out = rankbench("eval", *options).out
+    assert f"n = 12 shows a true ndcg@10 difference of {delta['visible']:.3f}" in out
+    too_few = delta["low"] <= 0 <= delta["high"] and abs(delta["mean"]) < delta["visible"]
+    assert ("too small to tell" in out) is too_few
+    same = rankbench("eval", *options[:-3], "base", *options[-2:]).out
+    assert "shows a true" not in same and "too small" not in same

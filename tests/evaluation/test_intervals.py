@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import astuple
 from itertools import product
 
@@ -12,40 +11,23 @@ import pytest
 from scipy import stats
 
 from engine.errors import RankbenchError
-from engine.evaluation.intervals import intervals, paired_delta, paired_deltas, sign_flip_p
+from engine.evaluation.intervals import paired_delta, paired_deltas, sign_flip_p
+from tests.evaluation.differences import (
+    NULL,
+    Draw,
+    mostly_equal,
+    normal,
+    share_excluding_zero,
+)
 
-Draw = Callable[[np.random.Generator, tuple[int, int]], np.ndarray]
 PAIRS = 2000
 
 
-def noisy_ndcg(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
-    """Two noisy copies of the same per-query scores, cut to [0, 1] as NDCG is."""
-    truth = rng.beta(2, 1.5, shape)
-    sides = (np.clip(truth + rng.normal(0, 0.12, shape), 0, 1) for _ in range(2))
-    return next(sides) - next(sides)
-
-
-def mostly_equal(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
-    """Two sides that agree exactly on two queries of five."""
-    return np.where(rng.random(shape) < 0.4, 0.0, noisy_ndcg(rng, shape))
-
-
-def heavy_tailed(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
-    """Sixty per cent zeros, the rest Laplace: a few queries move much."""
-    return np.where(rng.random(shape) < 0.6, 0.0, rng.laplace(0, 0.08, shape))
-
-
-def normal(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
-    return rng.normal(0, 0.09, shape)
-
-
 @pytest.mark.parametrize("n", [24, 120])
-@pytest.mark.parametrize("draw", [normal, noisy_ndcg, mostly_equal, heavy_tailed])
+@pytest.mark.parametrize("draw", NULL.values(), ids=NULL.keys())
 def test_the_interval_excludes_zero_as_often_as_it_says(draw: Draw, n: int) -> None:
     differences = draw(np.random.default_rng(41), (n, PAIRS))
-    low, high = intervals(differences, resamples=1999)
-    excluded = float(((low > 0) | (high < 0)).mean())
-    assert 0.04 <= excluded <= 0.065
+    assert 0.04 <= share_excluding_zero(differences) <= 0.065
 
 
 @pytest.mark.parametrize("draw", [normal, mostly_equal])

@@ -5,11 +5,14 @@ from __future__ import annotations
 import threading
 import time
 
+import numpy as np
 from looking import answered, lines, page, until
 from stand_in import StandIn
 
 from engine.catalog.queries import JudgedQuery
+from engine.evaluation.intervals import paired_delta
 from workbench.screens.queries import QueriesScreen
+from workbench.widgets.headline import Headline, Summary
 from workbench.widgets.query_table import QueryRow, in_order
 
 
@@ -227,3 +230,23 @@ async def test_five_thousand_rows_stay_quick(make_app) -> None:
             lines(app)
         assert time.thread_time() - started < 3 * 0.15
         assert screen.table.row_count() == 5000
+
+
+def headline(names: tuple[str, str], mean: float, excluded: int = 0) -> list[str]:
+    """The first two lines over 30 queries whose differences spread by .09, in 78 cells."""
+    values = np.random.default_rng(3).normal(0, 0.09, 30)
+    delta = paired_delta(np.zeros(30), values - values.mean() + mean)
+    shown = Headline()
+    shown.summary = Summary(names, (0.5, 0.5 + mean), 30, delta, excluded)
+    groups = (shown._mean(78), shown._counts(78))
+    return [" · ".join("".join(text for _, text in group) for group in line) for line in groups]
+
+
+def test_the_headline_says_what_so_many_queries_can_show() -> None:
+    first, second = headline(("base", "flags-01"), 0.01, excluded=3)
+    assert first.endswith(" · n 30 sees ±.048") and len(first) <= 78
+    assert "too few to tell" in second and "3 left out" in second and len(second) <= 78
+    first, second = headline(("base", "flags-01"), 0.1, excluded=3)
+    assert "too few" not in second and second.endswith("3 without a gain left out")
+    first, second = headline(("hybrid:flags-01", "hybrid:infonce-01"), 0.01)
+    assert first.endswith(" · n 30") and "too few to tell" in second

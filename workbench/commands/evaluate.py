@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from engine.measures import LARGEST_DELTA, PRIMARY
 from engine.workspace import Workspace
 from workbench.commands.hints import hint
 from workbench.commands.options import json_option, with_workspace
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from engine.evaluation.frame import Evaluation, Group
     from engine.evaluation.intervals import Delta
     from engine.records import Word
-
-PRIMARY = "ndcg@10"
 
 
 @click.command("eval")
@@ -127,7 +126,7 @@ def command(
         emit_json({**to_json(result, per_query, by, groups, extra), **counted})
         return
     show(result, extra)
-    _say_judgments(judgments, said)
+    say_judgments(judgments, said)
     if by:
         show_groups(by, groups, result.unchanged)
     note_small(delta for part in (result, *groups.values()) for delta in part.delta.values())
@@ -184,8 +183,14 @@ def show(result: Evaluation, cosines: Mapping[str, Mapping[str, float | None]]) 
         click.echo(
             f"{PRIMARY} delta if every unjudged hit in a top 10 were judged  {low} to {high}"
         )
+    _show_power(result.delta[PRIMARY])
     if cosines:
         _show_cosines(names, cosines)
+    say_left_out(result)
+
+
+def say_left_out(result: Evaluation) -> None:
+    """Say what is in no mean, or counts 0 in it."""
     if result.excluded:
         say(f"{len(result.excluded)} queries without a positive grade in the catalog left out.")
     if result.absent:
@@ -205,7 +210,23 @@ def show(result: Evaluation, cosines: Mapping[str, Mapping[str, float | None]]) 
         say(_nothing(result))
 
 
-def _say_judgments(judgments: str, said: Sequence[Mapping[str, Word]]) -> None:
+def _show_power(delta: Delta) -> None:
+    """Print what a set of this size can show, and whether it is too small for what it shows."""
+    if delta.visible is None:
+        return
+    least = number(min(delta.visible, LARGEST_DELTA), 3)
+    click.echo(
+        f"n = {delta.n} shows a true {PRIMARY} difference of {least} four times in five (80 % "
+        "power), a smaller one less often"
+    )
+    if delta.too_few:
+        click.echo(
+            f"this set is too small to tell: {number(delta.mean, sign=True)} is less than that and "
+            "its interval spans 0"
+        )
+
+
+def say_judgments(judgments: str, said: Sequence[Mapping[str, Word]]) -> None:
     """Say whose judgments counted, where a person has said anything."""
     words = [word for found in said for word in found.values()]
     against = sum(word.overrules for word in words)

@@ -87,6 +87,7 @@ class QueriesScreen(Screen[None]):
         """Show the app's sides, from what it has kept or after the search thread's work."""
         self.key = self.app.evaluation_key
         self.rows = []
+        self._number += 1  # the interval of other sides may still be on its way
         self._summary = Summary(names=(self.key.baseline, self.key.candidate))
         kept = self.app.evaluations.results.get(self.key)
         if kept is not None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rich.cells import cell_len
 from textual.strip import Strip
 
+from engine.measures import LARGEST_DELTA
 from workbench.text import change, count, measure, printable
 from workbench.widgets.painted import Painted, Piece, joined
 
@@ -20,7 +23,8 @@ class Summary:
         names: the two sides.
         means: their mean NDCG@10 over the shown queries, None without any.
         n: shown queries that have an NDCG@10 on both sides.
-        delta: the engine's `Delta` once it is computed.
+        delta: the engine's `Delta` once it is computed; with the smallest difference that so many
+            queries show.
         excluded: queries without a product of positive gain, which no mean holds.
         note: what is still going on, or an error.
     """
@@ -49,11 +53,11 @@ class Headline(Painted):
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
-        groups = (self._mean, self._counts, lambda: self.choice)[y]() if y < 3 else ()
+        groups = (self._mean, self._counts, lambda _: self.choice)[y](width - 2) if y < 3 else ()
         pieces: list[Piece] = [("plain", " "), *joined(list(groups), width - 2)] if groups else []
         return self.line(pieces, width)
 
-    def _mean(self) -> list[Sequence[Piece]]:
+    def _mean(self, width: int) -> list[Sequence[Piece]]:
         summary = self.summary
         left, right = (printable(name) for name in summary.names)
         if summary.means is None:
@@ -72,9 +76,13 @@ class Headline(Painted):
         found = summary.delta
         if found is not None and found.low is not None and found.high is not None:
             sides.append(("plain", f" [{change(found.low)}, {change(found.high)}]"))
-        return [tuple(sides), (("plain", f"n {summary.n:,}"),)]
+        short = [tuple(sides), (("plain", f"n {summary.n:,}"),)]
+        if found is None or found.visible is None:
+            return short
+        sees = f"n {summary.n:,} sees ±{measure(min(found.visible, LARGEST_DELTA))}"
+        return _that_fits(width, [tuple(sides), (("plain", sees),)], short)
 
-    def _counts(self) -> list[Sequence[Piece]]:
+    def _counts(self, width: int) -> list[Sequence[Piece]]:
         summary = self.summary
         groups: list[Sequence[Piece]] = []
         if summary.note:
@@ -94,9 +102,24 @@ class Headline(Painted):
             if found.p is not None:
                 shown = "< .001" if found.p < 0.001 else measure(found.p)
                 groups.append((("faint", "p "), ("plain", shown)))
-        if summary.excluded:
-            groups.append((("faint", f"{summary.excluded:,} without a gain left out"),))
-        return groups
+            if found.too_few:
+                groups.append((("warn", "too few to tell"),))
+        if not summary.excluded:
+            return groups
+        left_out = f"{summary.excluded:,} without a gain left out"
+        return _that_fits(
+            width,
+            [*groups, (("faint", left_out),)],
+            [*groups, (("faint", f"{summary.excluded:,} left out"),)],
+        )
+
+
+def _that_fits(
+    width: int, wanted: list[Sequence[Piece]], otherwise: list[Sequence[Piece]]
+) -> list[Sequence[Piece]]:
+    """`wanted` where it fits whole in `width` cells."""
+    whole = sum(cell_len(text) for _, text in joined(wanted, sys.maxsize))
+    return wanted if whole <= width else otherwise
 
 
 def choice_groups(
