@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "index": ("index", "Encode what changed."),
     "search": ("search", "Rank one query on both sides."),
     "eval": ("evaluate", "Measure both sides over the judged queries."),
+    "gate": ("gate", "Check rules on both sides, for a pipeline: exit 0 or 3."),
     "runs": ("runs", "Past evaluations, their inputs, and what changed."),
     "flag": ("flag", "Keep your verdict on a result: a grade, or x for bad."),
     "flags": ("flags", "List verdicts by query; who disagrees; the whole history."),

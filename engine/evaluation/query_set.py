@@ -10,10 +10,12 @@ from engine.catalog.template import Template
 from engine.evaluation.evaluate import evaluate
 from engine.evaluation.frame import Evaluation
 from engine.evaluation.intervals import RESAMPLES
-from engine.evaluation.select import select
+from engine.evaluation.select import Seeing, select
 from engine.index.store import catalog_hash
 from engine.ranking.comparer import Comparer
 from engine.records import QuerySets
+
+Choose = Callable[[Sequence[JudgedQuery], Sequence[Seeing]], Sequence[JudgedQuery]]
 
 
 def evaluate_query_set(
@@ -41,6 +43,41 @@ def evaluate_query_set(
         RankbenchError: a side is unknown or not ready, or no query is left.
         UsageError: an unknown split or candidate set.
     """
+    return evaluate_chosen(
+        comparer,
+        lambda queries, sides: select(_of_set(comparer, queries, query_set), split, sides),
+        baseline,
+        candidate,
+        candidates,
+        split,
+        query_set=query_set,
+        verdicts=verdicts,
+        resamples=resamples,
+        keep_rankings=keep_rankings,
+        progress=progress,
+    )
+
+
+def evaluate_chosen(
+    comparer: Comparer,
+    choose: Choose,
+    baseline: str,
+    candidate: str,
+    candidates: str,
+    split: str,
+    *,
+    query_set: str = "",
+    verdicts: bool = True,
+    resamples: int = RESAMPLES,
+    keep_rankings: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Evaluation:
+    """As `evaluate_query_set`, over the queries that `choose` takes from the query set.
+
+    Args:
+        choose: (queries, both sides) -> the queries to evaluate.
+        split, query_set: what to call them.
+    """
     settings = comparer.ws.settings
     names = (baseline, candidate or comparer.default_candidate())
     sides = [comparer.side(name) for name in names]
@@ -48,7 +85,7 @@ def evaluate_query_set(
     evaluation = evaluate(
         sides[0],
         sides[1],
-        select(_of_set(comparer, queries, query_set), split, sides),
+        choose(queries, sides),
         comparer.titles(),
         gains=settings.gains,
         candidates=candidates,

@@ -110,6 +110,16 @@ def read_text(path: Path) -> Text:
     return decode(read_bytes(path), path)
 
 
+def read_entries(path: Path) -> list[tuple[int, str]]:
+    """(line number, text) of a plain list: blank lines and those that begin with # left out.
+
+    Raises:
+        RankbenchError: as `read_bytes` and `decode`.
+    """
+    lines = enumerate(read_text(path).text.splitlines(), 1)
+    return [(n, line.strip()) for n, line in lines if line.strip() and line.strip()[0] != "#"]
+
+
 def _certain(raw: bytes, path: Path) -> Text | None:
     for mark, encoding in _BOMS:
         if raw.startswith(mark):

@@ -160,7 +160,7 @@ def test_few_queries_are_a_word_of_care_and_no_impossible_interval(
 def test_what_so_many_queries_can_show_is_said(made: Path, rankbench: Any) -> None:
     options = ["-w", made, "--candidate", "bm25", "--split", "all"]
     delta = rankbench("eval", *options, "--json").json["delta"]["ndcg@10"]
-    assert 0 < delta["visible"] and delta["sd"] > 0
+    assert delta["visible"] > 0 and delta["sd"] > 0
     out = rankbench("eval", *options).out
     assert f"n = 12 shows a true ndcg@10 difference of {delta['visible']:.3f}" in out
     too_few = delta["low"] <= 0 <= delta["high"] and abs(delta["mean"]) < delta["visible"]

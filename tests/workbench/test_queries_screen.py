@@ -244,7 +244,7 @@ def headline(names: tuple[str, str], mean: float, excluded: int = 0) -> list[str
 
 def test_the_headline_says_what_so_many_queries_can_show() -> None:
     first, second = headline(("base", "flags-01"), 0.01, excluded=3)
-    assert first.endswith(" · n 30 sees ±.048") and len(first) <= 78
+    assert first.endswith(" · n 30 sees ±.055") and len(first) <= 78
     assert "too few to tell" in second and "3 left out" in second and len(second) <= 78
     first, second = headline(("base", "flags-01"), 0.1, excluded=3)
     assert "too few" not in second and second.endswith("3 without a gain left out")
