@@ -205,9 +205,8 @@ def protected_of(evaluation: Evaluation, queries: Sequence[JudgedQuery]) -> tupl
         RankbenchError: some have no product of positive gain in the catalog, so no NDCG.
     """
     if evaluation.excluded:
-        raise _cannot_protect(
-            evaluation.excluded, "have no product of positive gain in the catalog"
-        )
+        names = [query.query for query in queries if query.query_id in evaluation.excluded]
+        raise _cannot_protect(names, "have no product of positive gain in the catalog")
     found = []
     for row in evaluation.rows:
         before, after, delta = row.baseline[PRIMARY], row.candidate[PRIMARY], row.delta[PRIMARY]
