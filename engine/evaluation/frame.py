@@ -143,6 +143,11 @@ class Evaluation:
     query_set: str = ""
 
     @property
+    def chosen(self) -> str:
+        """What the queries are called: the split, with the set's name before it if there is one."""
+        return f"{self.query_set}, {self.split}" if self.query_set else self.split
+
+    @property
     def queries(self) -> int:
         """How many queries are in the means."""
         return len(self.rows)

@@ -125,6 +125,7 @@ class Gate:
             "measure": PRIMARY,
             "queries": self.evaluation.queries if self.rules else 0,
             "excluded": len(self.evaluation.excluded),
+            "set": self.evaluation.query_set or None,
             "split": self.evaluation.split if self.rules else None,
             **{name: found[name] for name in kept},
             **{
@@ -145,6 +146,7 @@ def run_gate(
     candidates: str = "catalog",
     split: str = "unseen",
     *,
+    query_set: str = "",
     verdicts: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> Gate:
@@ -153,7 +155,8 @@ def run_gate(
     Args:
         rules: at least one where nothing is protected.
         protect: query texts, found as a search finds them (case, spacing and plural apart).
-        baseline, candidate, candidates, split, verdicts, progress: as in `evaluate_query_set`.
+        baseline, candidate, candidates, split, query_set, verdicts, progress: as in
+            `evaluate_query_set`.
 
     Raises:
         UsageError: a measure that this candidate set does not define, or an unknown split.
@@ -184,7 +187,14 @@ def run_gate(
         protected = protected_of(evaluation, chosen)
     if rules or evaluation is None:
         evaluation = evaluate_query_set(
-            comparer, baseline, candidate, candidates, split, verdicts=verdicts, progress=progress
+            comparer,
+            baseline,
+            candidate,
+            candidates,
+            split,
+            query_set=query_set,
+            verdicts=verdicts,
+            progress=progress,
         )
     return Gate(evaluation, check_rules(rules, evaluation), protected)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.errors import RankbenchError
-from engine.formats.encoding import read_text
+from engine.formats.encoding import read_entries
 
 
 def read_queries(path: Path) -> list[str]:
@@ -14,8 +14,7 @@ def read_queries(path: Path) -> list[str]:
     Raises:
         RankbenchError: it cannot be read, or holds no query.
     """
-    lines = [line.strip() for line in read_text(path).text.splitlines()]
-    queries = list(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
+    queries = list(dict.fromkeys(text for _, text in read_entries(path)))
     if not queries:
         raise RankbenchError(f"{path} lists no query.", "Write one query a line.")
     return queries

@@ -138,7 +138,7 @@ def test_a_query_that_cannot_be_protected_is_named(
     lost.assert_error(1, "positive gain", "'lost'")
     listed.write_text("# nothing\n")
     empty = rankbench(*options(workspace, "--protect", listed, "--rule", ALWAYS))
-    empty.assert_error(1, "names no query")
+    empty.assert_error(1, "lists no query")
 
 
 def test_a_verdict_alone_makes_no_query_to_protect(

@@ -164,8 +164,7 @@ def to_json(
 def show(result: Evaluation, cosines: Mapping[str, Mapping[str, float | None]]) -> None:
     """Print the means, every delta with its interval, p, counts and n, and the random floor."""
     names = [cut(result.baseline.encoder, 24), cut(result.candidate.encoder, 24)]
-    chosen = f"{safe(result.query_set)}, {result.split}" if result.query_set else result.split
-    what = f"{result.queries} queries ({chosen}), candidates: {result.candidates}"
+    what = f"{result.queries} queries ({safe(result.chosen)}), candidates: {result.candidates}"
     click.echo(f"{names[1]} against {names[0]}, {what}")
     headers = ["measure", *names, "delta", "95 % interval", "p", f"+/=/- at {result.unchanged:g}"]
     rows = []

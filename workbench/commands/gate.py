@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from engine.errors import RankbenchError, UsageError
+from engine.errors import UsageError
 from engine.measures import PRIMARY
-from workbench.commands.evaluate import say_judgments, say_left_out
+from workbench.commands.evaluate import keep_run, say_judgments, say_left_out
 from workbench.commands.options import current_workspace, json_option, workspace_option
 from workbench.commands.output import (
     count,
@@ -58,6 +58,7 @@ Line = tuple[str, str]
     show_default=True,
     help="Which queries the rules are on; unseen: those neither side was trained on.",
 )
+@click.option("--set", "query_set", metavar="NAME", default="", help="Only this query set.")
 @click.option(
     "--candidates",
     type=click.Choice(["judged", "catalog"]),
@@ -89,6 +90,7 @@ def command(
     baseline: str | None,
     candidate: str | None,
     split: str,
+    query_set: str,
     candidates: str,
     judgments: str,
     junit: Path | None,
@@ -131,12 +133,15 @@ def command(
                 candidate or "",
                 candidates,
                 split,
+                query_set=query_set,
                 verdicts=judgments == "all",
                 progress=report,
             )
         said = [comparer.words(row.query) for row in gate.evaluation.rows if judgments == "all"]
     finally:
         comparer.close()
+    if rules:
+        keep_run(workspace, gate.evaluation, "gate")
     if junit is not None:
         _write_junit(junit, gate, time.perf_counter() - clock, began)
     if as_json:
@@ -160,14 +165,9 @@ def _rules(texts: Sequence[str], path: Path | None) -> tuple[Rule, ...]:
 
 
 def _protected(path: Path | None) -> list[str]:
-    from engine.formats.encoding import read_entries
+    from engine.formats.query_list import read_queries
 
-    if path is None:
-        return []
-    found = [text for _, text in read_entries(path)]
-    if not found:
-        raise RankbenchError(f"{path} names no query.", "Write one a line, or leave --protect out.")
-    return found
+    return [] if path is None else read_queries(path)
 
 
 def _about(gate: Gate) -> str:
@@ -175,7 +175,8 @@ def _about(gate: Gate) -> str:
     names = f"{cut(result.candidate.encoder, 40)} against {cut(result.baseline.encoder, 40)}"
     if not gate.rules:
         return f"{names}, candidates: {result.candidates}"
-    return f"{names}, {result.queries} queries ({result.split}), candidates: {result.candidates}"
+    queries = f"{result.queries} queries ({safe(result.chosen)})"
+    return f"{names}, {queries}, candidates: {result.candidates}"
 
 
 def _lines(gate: Gate) -> list[Line]:
@@ -201,7 +202,7 @@ def _word(passed: bool) -> str:
 def rule_measured(checked: Checked, gate: Gate) -> str:
     """What was measured, what the rule needs, the interval, n and the set."""
     rule, delta = checked.rule, checked.delta
-    where = f"n {delta.n}, {gate.evaluation.split}, {gate.evaluation.candidates}"
+    where = f"n {delta.n}, {safe(gate.evaluation.chosen)}, {gate.evaluation.candidates}"
     if rule.is_share:
         limit = gate.evaluation.unchanged
         moved = f"{PRIMARY} by more than {limit:g}"
