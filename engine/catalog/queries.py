@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+
+WEIGHT = "weight"
+"""The column of the query file that holds a query's traffic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,20 @@ class JudgedQuery:
     def positives(self) -> list[str]:
         """The ids of the Exact products, in the judgments' order."""
         return [product for product, grade in self.grades.items() if grade == "E"]
+
+    @property
+    def weight(self) -> float | None:
+        """As `weight_of` its columns."""
+        return weight_of(self.columns)
+
+
+def weight_of(columns: Mapping[str, str]) -> float | None:
+    """A query's traffic from its `weight` column, from 0; None where that holds no such number."""
+    try:
+        weight = float(columns.get(WEIGHT, "").replace(",", ""))
+    except ValueError:
+        return None
+    return weight if 0 <= weight < math.inf else None
 
 
 def judgments_hash(queries: Iterable[JudgedQuery]) -> str:

@@ -11,9 +11,11 @@ from typing import Protocol
 from engine.catalog.queries import JudgedQuery, judgments_hash
 from engine.errors import RankbenchError, UsageError
 from engine.evaluation.bounds import ndcg_delta_bounds
+from engine.evaluation.breakdowns import DERIVED, derive, in_order
 from engine.evaluation.frame import Evaluation, Group, Measures, QueryRow, SideMeans
 from engine.evaluation.intervals import RESAMPLES, paired_deltas
 from engine.evaluation.select import select
+from engine.evaluation.traffic import weighted_means
 from engine.measures import (
     CATALOG_DEPTH,
     DEFINITIONS,
@@ -135,6 +137,7 @@ def evaluate(
         bounds=every.bounds,
         floor=every.floor,
         rows=tuple(rows),
+        weighted=every.weighted,
     )
 
 
@@ -164,6 +167,7 @@ def summarise(
         if bounds
         else None,
         floor={name: _mean(row.floor[name] for row in rows) for name in FLOORS},
+        weighted=weighted_means(rows, resamples=resamples, seed=seed),
     )
 
 
@@ -173,24 +177,30 @@ def breakdown(
     """The same figures for each value of a query column, by value.
 
     Args:
-        column: a column of the query file (a query without it is under ""), or "split" or "seen"
-            ("seen" / "unseen").
+        column: a column of the query file (a query without it is under ""), "split", "seen"
+            ("seen" / "unseen"), or a derived one (`breakdowns.DERIVED`). Rows that carry no
+            derived groups get them from what the evaluation holds: no category, and `head` by the
+            traffic of its own queries.
 
     Raises:
         UsageError: no query has the column.
+        RankbenchError: a derived column that nothing is known for, no traffic or no category.
     """
+    rows = evaluation.rows
+    if column in DERIVED and not any(row.derived for row in rows):
+        derived = derive(rows, rows, {})
+        rows = tuple(replace(row, derived=derived[row.query_id]) for row in rows)
+    own = any(column in row.columns for row in rows)
     groups: dict[str, list[QueryRow]] = {}
-    for row in evaluation.rows:
-        groups.setdefault(_value(row, column), []).append(row)
-    if evaluation.rows and set(groups) == {""}:
-        known = sorted({name for row in evaluation.rows for name in row.columns})
-        raise UsageError(
-            f"No query has a column {column!r}.",
-            f"Choose one of {', '.join(['split', 'seen', *known])}.",
-        )
+    for row in rows:
+        groups.setdefault(_value(row, column, own), []).append(row)
+    if rows and set(groups) == {""}:
+        raise _without(column, rows)
     return {
-        value: summarise(rows, unchanged=evaluation.unchanged, resamples=resamples, seed=seed)
-        for value, rows in sorted(groups.items())
+        value: summarise(
+            groups[value], unchanged=evaluation.unchanged, resamples=resamples, seed=seed
+        )
+        for value in in_order(groups)
     }
 
 
@@ -294,12 +304,33 @@ def _check(
             )
 
 
-def _value(row: QueryRow, column: str) -> str:
+def _value(row: QueryRow, column: str, own: bool) -> str:
+    """`own`: the query file has the column."""
     if column == "split":
         return row.split or ""
     if column == "seen":
         return "seen" if row.seen else "unseen"
-    return row.columns.get(column, "")
+    return (row.columns if own else row.derived).get(column, "")
+
+
+def _without(column: str, rows: Sequence[QueryRow]) -> RankbenchError:
+    if column == "head":
+        return RankbenchError(
+            "Head and tail follow the traffic, and no query has any.",
+            "Give the queries a `weight` column, such as searches a month, and import it: "
+            "`rankbench import judgments FILE`, or with it `--queries FILE`.",
+        )
+    if column == "category":
+        return RankbenchError(
+            "No Exact product of these queries has a category.",
+            "Name the catalog's column: `rankbench init DIR --catalog FILE --force "
+            "--column category=NAME`.",
+        )
+    known = sorted({name for row in rows for name in row.columns} - {*DERIVED})
+    return UsageError(
+        f"No query has a column {column!r}.",
+        f"Choose one of {', '.join(['split', 'seen', *DERIVED, *known])}.",
+    )
 
 
 def _minus(right: float | None, left: float | None) -> float | None:

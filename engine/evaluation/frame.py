@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from engine.catalog.queries import weight_of
 from engine.evaluation.intervals import Delta
+from engine.evaluation.traffic import Weighted
 
 Measures = Mapping[str, float | None]
 
@@ -25,6 +27,7 @@ class QueryRow:
         bounds: least and greatest delta of ndcg@10 that judging every hit could show.
         floor: what a random ranking scores, for the measures of `FLOORS`.
         rankings: the two rankings measured, best first; empty unless they were kept.
+        derived: group name -> value (`engine.evaluation.breakdowns`), where they were derived.
     """
 
     query_id: str
@@ -40,6 +43,12 @@ class QueryRow:
     bounds: tuple[float, float]
     floor: Measures
     rankings: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+    derived: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def weight(self) -> float | None:
+        """The query's traffic; None where nothing is known of it."""
+        return weight_of(self.columns)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -48,6 +57,8 @@ class QueryRow:
             "split": self.split,
             "seen": self.seen,
             "columns": dict(self.columns),
+            "derived": dict(self.derived),
+            "weight": self.weight,
             "judged": len(self.grades),
             "rbo": self.rbo,
             "bounds": list(self.bounds),
@@ -93,6 +104,7 @@ class Group:
     delta: Mapping[str, Delta]
     bounds: tuple[float, float] | None
     floor: Measures
+    weighted: Mapping[str, Weighted] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -102,6 +114,7 @@ class Group:
             "delta": {name: delta.to_json() for name, delta in self.delta.items()},
             "bounds": list(self.bounds) if self.bounds else None,
             "floor": dict(self.floor),
+            **_weighted_json(self.weighted),
         }
 
 
@@ -123,6 +136,7 @@ class Evaluation:
         floor: mean of what a random ranking scores.
         rows: the queries of the mean, in their order.
         query_set: the name of the set that the queries are of, "" for all judged ones.
+        weighted: measure -> traffic-weighted means; empty where no query has a weight.
     """
 
     baseline: SideMeans
@@ -141,6 +155,7 @@ class Evaluation:
     floor: Measures
     rows: tuple[QueryRow, ...]
     query_set: str = ""
+    weighted: Mapping[str, Weighted] = field(default_factory=dict)
 
     @property
     def chosen(self) -> str:
@@ -177,7 +192,14 @@ class Evaluation:
             "delta": {name: delta.to_json() for name, delta in self.delta.items()},
             "bounds": {"ndcg@10": list(self.bounds) if self.bounds else None},
             "floor": dict(self.floor),
+            **_weighted_json(self.weighted),
         }
         if per_query:
             found["per_query"] = [row.to_json() for row in self.rows]
         return found
+
+
+def _weighted_json(weighted: Mapping[str, Weighted]) -> dict[str, Any]:
+    """The key `weighted`, only where there are weights."""
+    found = {name: means.to_json() for name, means in weighted.items()}
+    return {"weighted": found} if found else {}

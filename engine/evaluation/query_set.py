@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from engine.catalog.queries import JudgedQuery
 from engine.catalog.template import Template
+from engine.evaluation.breakdowns import derive
 from engine.evaluation.evaluate import evaluate
 from engine.evaluation.frame import Evaluation
 from engine.evaluation.intervals import RESAMPLES
@@ -82,7 +83,7 @@ def evaluate_chosen(
     names = (baseline, candidate or comparer.default_candidate())
     sides = [comparer.side(name) for name in names]
     queries = comparer.judged_queries() if verdicts else comparer.imported_queries()
-    evaluation = evaluate(
+    found = evaluate(
         sides[0],
         sides[1],
         choose(queries, sides),
@@ -105,7 +106,9 @@ def evaluate_chosen(
         keep_rankings=keep_rankings,
         progress=progress,
     )
-    return replace(evaluation, query_set=query_set)
+    derived = derive(found.rows, queries, comparer.categories())
+    rows = (replace(row, derived=derived[row.query_id]) for row in found.rows)
+    return replace(found, rows=tuple(rows), query_set=query_set)
 
 
 def _of_set(

@@ -58,6 +58,7 @@ class Comparer:
         self._open_encoder = open_encoder
         self._state = State(ws.state_path)
         self._titles: dict[str, str] = {}
+        self._categories: dict[str, str] | None = None
         self._judged = Judged(ws.records_path)
         self._open: dict[str, tuple[str, Side]] = {}
 
@@ -175,6 +176,15 @@ class Comparer:
             self._titles = dict(items.iter_rows())
         return self._titles
 
+    def categories(self) -> Mapping[str, str]:
+        """Product id -> category, for the products that have one."""
+        if self._categories is None:
+            known = "category" in open_table(self.ws, ITEMS).schema.names
+            items = read_items(self.ws, ["product_id", "category"]) if known else None
+            rows = items.iter_rows() if items is not None else ()
+            self._categories = {product: category for product, category in rows if category}
+        return self._categories
+
     def product(self, product_id: str) -> dict[str, str]:
         """Every field of one product, as text; empty ones left out."""
         quoted = product_id.replace("'", "''")
@@ -186,6 +196,7 @@ class Comparer:
     def refresh(self) -> None:
         """Forget what is cached of the catalog and the judgments; the next use reads them again."""
         self._titles = {}
+        self._categories = None
         self._open = {}
         self._judged.forget()
 

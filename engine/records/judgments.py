@@ -125,7 +125,8 @@ class Records(Database):
     def judged_queries(self, query_set: str = "default") -> list[JudgedQuery]:
         """The queries with their newest judgments, by query id.
 
-        `columns` are those of the newest import of the query, without its split column.
+        `columns` are what the newest import with such a column says of the query, without its
+        split column: a later file that is silent on the traffic takes no weight away.
         """
         with self._lock:
             splits = self.splits(query_set)
@@ -189,13 +190,16 @@ class Records(Database):
         return judgments_hash(self.judged_queries(query_set))
 
     def _texts(self, query_set: str) -> dict[str, tuple[str, dict[str, str]]]:
-        """Query id -> text and columns as the newest import has them."""
+        """Query id -> text as the newest import has it, columns as the newest that has each."""
         rows = self._query(
-            "SELECT query_id, query, columns, max(import_id) FROM queries"
-            " WHERE query_set = ? GROUP BY query_id",
+            "SELECT query_id, query, columns FROM queries WHERE query_set = ? ORDER BY import_id",
             query_set,
         )
-        return {query_id: (query, json.loads(columns)) for query_id, query, columns, _ in rows}
+        found: dict[str, tuple[str, dict[str, str]]] = {}
+        for query_id, query, columns in rows:
+            older = found[query_id][1] if query_id in found else {}
+            found[query_id] = (query, {**older, **json.loads(columns)})
+        return found
 
 
 def _further(row: Mapping[str, object]) -> dict[str, str]:

@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     from engine.evaluation.intervals import Delta
     from engine.records import Word
 
+_BY = (
+    "The same numbers for each value of a query column, of split or seen, or of head (head, torso, "
+    "tail, by the queries' weight), category, length, negation."
+)
+
 
 @click.command("eval")
 @click.option("--baseline", metavar="SIDE", help="base, bm25, hybrid:NAME, run:FILE, an encoder.")
@@ -63,7 +68,7 @@ if TYPE_CHECKING:
     help="Write baseline.run, candidate.run and qrels.txt in TREC form.",
 )
 @click.option("--per-query", is_flag=True, help="Add a row for every query, worst first.")
-@click.option("--by", metavar="COLUMN", help="The same numbers for each value of a query column.")
+@click.option("--by", metavar="COLUMN", help=_BY)
 @click.option("--cosines", is_flag=True, help="Add cosines of queries with titles, descriptions.")
 @click.option("--every", is_flag=True, help="Every encoder and bm25 against every query set.")
 @json_option
@@ -185,6 +190,7 @@ def show(result: Evaluation, cosines: Mapping[str, Mapping[str, float | None]]) 
     _show_power(result.delta[PRIMARY])
     if cosines:
         _show_cosines(names, cosines)
+    _show_weighted(names, result)
     say_left_out(result)
 
 
@@ -253,11 +259,15 @@ def _starting(encoder: str) -> None:
 
 
 def _delta(delta: Delta) -> list[str]:
-    interval = "—"
-    if delta.low is not None and delta.high is not None:
-        interval = f"{number(delta.low, sign=True)} to {number(delta.high, sign=True)}"
+    interval = _interval(delta.low, delta.high)
     counts = f"{delta.improved}/{delta.unchanged}/{delta.harmed}"
     return [number(delta.mean, sign=True), interval, p_value(delta.p), counts, str(delta.n)]
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    if low is None or high is None:
+        return "—"
+    return f"{number(low, sign=True)} to {number(high, sign=True)}"
 
 
 def _show_cosines(names: list[str], cosines: Mapping[str, Mapping[str, float | None]]) -> None:
@@ -267,17 +277,46 @@ def _show_cosines(names: list[str], cosines: Mapping[str, Mapping[str, float | N
     table(["cosine", *names], rows)
 
 
+def _show_weighted(names: list[str], result: Evaluation) -> None:
+    """Print the traffic-weighted means, where the queries have weights."""
+    rows = [
+        [
+            name,
+            number(means.baseline),
+            number(means.candidate),
+            number(means.delta, sign=True),
+            _interval(means.low, means.high),
+            str(means.n),
+            f"{means.n_effective:.1f}",
+        ]
+        for name, means in result.weighted.items()
+        if means.delta is not None
+    ]
+    if not rows:
+        return
+    click.echo()
+    headers = ["weighted by traffic", *names, "delta", "95 % interval", "n", "effective n"]
+    table(headers, rows)
+    without = sum(row.weight is None for row in result.rows)
+    if without:
+        say(f"{without} of the {result.queries} queries have no weight: in no weighted mean.")
+
+
 def show_groups(column: str, groups: Mapping[str, Group], unchanged: float) -> None:
     """Print the primary measure for each value of a query column."""
     rows = []
+    weighted = any(group.weighted for group in groups.values())
     for value, group in groups.items():
         before, after = group.baseline[PRIMARY], group.candidate[PRIMARY]
         cells = _delta(group.delta[PRIMARY])
         floor = number(group.floor.get(PRIMARY))
-        rows.append([safe(value), number(before), number(after), *cells, floor])
+        means = group.weighted.get(PRIMARY)
+        more = [number(means.delta if means else None, sign=True)] if weighted else []
+        rows.append([safe(value) or "—", number(before), number(after), *cells, floor, *more])
     click.echo()
     headers = [f"{PRIMARY} by {safe(column)}", "baseline", "candidate", "delta"]
-    table([*headers, "95 % interval", "p", f"+/=/- at {unchanged:g}", "n", "random"], rows)
+    headers += ["95 % interval", "p", f"+/=/- at {unchanged:g}", "n", "random"]
+    table([*headers, "weighted delta"] if weighted else headers, rows)
 
 
 def show_queries(result: Evaluation) -> None:
