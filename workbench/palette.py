@@ -108,7 +108,10 @@ class WorkbenchCommands(Provider):
             yield "Turn the order round", "r", screen.action_turn
             yield "Filter: unseen, seen, all", "u", screen.action_seen
             yield "Filter: next split", "f", screen.action_split
-            yield "Filter: next stratum", "t", screen.action_stratum
+            yield "Group by: next column", "Of the query file, or derived (b)", screen.action_column
+            yield "Filter: next value of the column", "t", screen.action_value
+            yield "Distribution of the change", "Open, close (d)", screen.action_distribution
+            yield "Distribution: next measure", "m", screen.action_measure
             yield (
                 "Filter: by words",
                 "Every word typed, anywhere in the query (/)",

@@ -19,6 +19,7 @@ from typing import Any
 from engine.catalog.normalise import clean_query
 from engine.catalog.queries import JudgedQuery
 from engine.errors import RankbenchError
+from engine.evaluation.breakdowns import length_of
 from engine.ranking.comparison import SEARCH_MEASURES, Comparison, Hit, SideResult
 from engine.records import Merged, Verdicts, Word, merge
 from engine.records.merged import place_of
@@ -219,6 +220,7 @@ class StandIn:
                     "split": judged.split,
                     "seen": shown.seen,
                     "rbo": shown.rbo,
+                    "derived": {"length": length_of(judged.query)},
                     "baseline": dict(shown.baseline.measures),
                     "candidate": dict(shown.candidate.measures),
                     "delta": dict(shown.delta),

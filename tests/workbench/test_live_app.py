@@ -26,7 +26,7 @@ async def test_an_encoder_takes_over_from_bm25_and_the_query_set_is_measured(
         await pilot.press("escape", "f2")
         await until(lambda: "improved" in page(app), seconds=60)
         assert len(app.screen.rows) == 40
-        assert {row.stratum for row in app.screen.rows} == {"even", "odd"}
+        assert {row.columns["stratum"] for row in app.screen.rows} == {"even", "odd"}
 
 
 async def test_without_an_index_bm25_answers_and_the_command_is_told(

@@ -44,7 +44,7 @@ async def test_filters_and_sorting(make_app) -> None:
         await pilot.press("u", "f")
         assert {row.split for row in screen.table.rows} == {"dev"}
         await pilot.press("f", "f", "f", "t")
-        assert {row.stratum for row in screen.table.rows} == {"met"}
+        assert {row.columns["stratum"] for row in screen.table.rows} == {"met"}
         await pilot.press("t", "t", "s")
         queries = [row.query for row in screen.table.rows]
         assert len(queries) == 24 and queries == sorted(queries)
@@ -190,7 +190,7 @@ async def test_an_evaluation_that_fails_says_so(make_app) -> None:
 
 def test_rows_without_a_value_come_last_either_way() -> None:
     rows = [
-        QueryRow(str(n), f"q{n}", "", False, "", None, None, change, None, None)
+        QueryRow(str(n), f"q{n}", "", False, {}, None, None, change, None, None, {})
         for n, change in enumerate((0.1, None, -0.2))
     ]
     assert [row.change for row in in_order(rows, "change", False)] == [-0.2, 0.1, None]

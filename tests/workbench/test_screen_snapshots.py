@@ -133,6 +133,18 @@ async def test_queries(make_app, tmp_path: Path, look: str, size: tuple[int, int
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_bars(make_app, tmp_path: Path, size: tuple[int, int]) -> None:
+    app = make(make_app, tmp_path, "dark")
+    async with app.run_test(size=size) as pilot:
+        await until(lambda: app.judged != () and app.sides != ())
+        await pilot.press("f2")
+        await until(lambda: "improved" in page(app))
+        await pilot.press("d", "down", "down")
+        await pilot.pause()
+        check(f"bars-dark-{size[0]}x{size[1]}", app.export_screenshot(), tmp_path)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 async def test_encoders_and_the_page_of_a_run(
     make_app, tmp_path: Path, look: str, size: tuple[int, int]
 ) -> None:

@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
 from textual.screen import Screen
 
+from engine.evaluation.breakdowns import choosable, in_order
 from engine.measures import LARGEST_DELTA
 from workbench import messages
 from workbench.messages import EvaluationKey
 from workbench.searching import ComparerLike, trouble_of
+from workbench.widgets.delta_bars import DeltaBars, picked_says
 from workbench.widgets.filter_line import FilterInput, FilterLine
 from workbench.widgets.headline import Headline, Summary, choice_groups
 from workbench.widgets.lines import Key, KeyLine
+from workbench.widgets.painted import Rule
 from workbench.widgets.query_table import COLUMNS, QueryRow, QueryTable, rows_of
 from workbench.widgets.row_list import RowList
 
@@ -28,6 +32,7 @@ KEYS = (
     Key("Enter", "compare", "screen.open"),
     Key("/", "filter", "screen.find"),
     Key("u", "unseen, seen, all", "screen.seen", "seen"),
+    Key("d", "distribution", "screen.distribution", "bars"),
     Key("F1", "help", "app.help"),
     Key("F2", "back", "app.queries"),
     Key("F3", "left side", "app.pick('baseline')", "left"),
@@ -35,6 +40,16 @@ KEYS = (
     Key("^P", "all commands", "app.command_palette", "more"),
 )
 IN_FILTER = (Key("↓", "queries", "screen.table"), Key("Esc", "clear", "screen.back"))
+IN_BARS = (
+    Key("Enter", "queries behind the bar", "screen.bar", "queries"),
+    Key("m", "next measure", "screen.measure", "measure"),
+    Key("Tab", "to the queries", "screen.other", "across"),
+    Key("d", "close", "screen.distribution"),
+    Key("F1", "help", "app.help"),
+    Key("Esc", "back", "screen.back"),
+)
+# From here on the distribution stands beside the table, below it in the table's place.
+SIDE_BY_SIDE = 100
 SEEN = ("unseen only", "seen only", "seen and unseen")
 
 
@@ -45,6 +60,10 @@ class QueriesScreen(Screen[None]):
     CSS_PATH = "queries.tcss"
     AUTO_FOCUS = "#table"
     VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-flat"), (9, "-high")]
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
+        (0, "-narrow"),
+        (SIDE_BY_SIDE, "-wide"),
+    ]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "Clear the filter, then back", show=False),
         Binding("slash", "find", "Filter by words", show=False, id="queries.find"),
@@ -55,7 +74,11 @@ class QueriesScreen(Screen[None]):
         Binding("r", "turn", "Turn the order round", show=False, id="queries.turn"),
         Binding("u", "seen", "Unseen, seen, all", show=False, id="queries.seen"),
         Binding("f", "split", "Next split", show=False, id="queries.split"),
-        Binding("t", "stratum", "Next stratum", show=False, id="queries.stratum"),
+        Binding("b", "column", "Group by the next column", show=False, id="queries.column"),
+        Binding("t", "value", "Next value of the column", show=False, id="queries.value"),
+        Binding("d", "distribution", "Distribution", show=False, id="queries.distribution"),
+        Binding("m", "measure", "Next measure", show=False, id="queries.measure"),
+        Binding("tab,shift+tab", "other", "Distribution or queries", show=False),
     ]
 
     def __init__(self) -> None:
@@ -63,12 +86,18 @@ class QueriesScreen(Screen[None]):
         self.headline = Headline(id="headline")
         self.filter_line = FilterLine("words of the query", id="filter")
         self.table = QueryTable(id="table")
+        self.rule = Rule(id="rule")
+        self.bars = DeltaBars(id="bars")
+        self.bars.display = self.rule.display = False
         self.key_line = KeyLine(KEYS, id="keys")
         self.key: EvaluationKey | None = None
         self.rows: list[QueryRow] = []
         self.seen = SEEN[0]
         self.split = ""
-        self.stratum = ""
+        self.columns: list[str] = []
+        self.column = ""
+        self.value = ""
+        self.bars_open = False
         self.excluded = 0
         self._summary = Summary()
         self._number = 0
@@ -76,11 +105,14 @@ class QueriesScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         yield self.headline
         yield self.filter_line
-        yield self.table
+        with Horizontal(id="lists"):
+            yield self.table
+            yield self.rule
+            yield self.bars
         yield self.key_line
 
     def on_mount(self) -> None:
-        self.headline.unchanged = self.app.settings.unchanged
+        self.headline.unchanged = self.bars.unchanged = self.app.settings.unchanged
         self.evaluate()
 
     def evaluate(self) -> None:
@@ -114,10 +146,14 @@ class QueriesScreen(Screen[None]):
         self._say("no result", "error")
         self.table.show([], self.table.sorted_by, self.table.turned)
         self.table.show_trouble(message.trouble)
+        self.bars.show_trouble(message.trouble)
 
     def show_result(self, result: Mapping[str, Any]) -> None:
-        strata = {judged.query_id: judged.columns.get("stratum", "") for judged in self.app.judged}
-        self.rows = rows_of(result, strata)
+        columns = {judged.query_id: judged.columns for judged in self.app.judged}
+        self.rows = rows_of(result, columns)
+        self.columns = choosable(row.columns for row in self.rows)
+        if self.column not in self.columns:
+            self.column, self.value = next(iter(self.columns), ""), ""
         self.excluded = int(result.get("excluded", 0))
         unseen = any(not row.seen for row in self.rows)
         if not unseen and self.seen == SEEN[0]:
@@ -132,13 +168,13 @@ class QueriesScreen(Screen[None]):
     # Choosing
 
     def shown_rows(self) -> list[QueryRow]:
-        """The rows that the filters let through."""
+        """The rows that the filters let through, whatever bar is picked."""
         return [
             row
             for row in self.rows
             if (self.seen == SEEN[2] or row.seen == (self.seen == SEEN[1]))
             and (not self.split or row.split == self.split)
-            and (not self.stratum or row.stratum == self.stratum)
+            and (not self.value or row.columns.get(self.column) == self.value)
             and self.filter_line.lets_through(row.query)
         ]
 
@@ -150,9 +186,63 @@ class QueriesScreen(Screen[None]):
         self.split = _next(["", *_values(row.split for row in self.rows)], self.split)
         self._show()
 
-    def action_stratum(self) -> None:
-        self.stratum = _next(["", *_values(row.stratum for row in self.rows)], self.stratum)
+    def action_column(self) -> None:
+        if self.columns:
+            self.column, self.value = _next(self.columns, self.column), ""
+            self._show()
+
+    def action_value(self) -> None:
+        found = in_order(row.columns.get(self.column, "") for row in self.rows)
+        self.value = _next(["", *(value for value in found if value)], self.value)
         self._show()
+
+    # The distribution
+
+    def action_distribution(self) -> None:
+        """Open it; close it, or come back to it where it gave its place to the queries."""
+        hidden = self.bars_open and not self.bars.display
+        self.bars_open = hidden or not self.bars_open
+        self.bars.picked = None
+        self._show()
+        self._enter(self.bars if self.bars_open else self.table)
+
+    def action_measure(self) -> None:
+        if not self.bars_open:
+            self.action_distribution()
+            return
+        self.bars.next_measure(self.rows)
+        self._show()
+        if self.size.width < SIDE_BY_SIDE:
+            self._enter(self.bars)
+
+    def action_bar(self) -> None:
+        """Show the queries behind the bar under the cursor."""
+        if self.bars.bar is not None and self.bars.bar.query_ids:
+            self.bars.picked = self.bars.bar
+            self._show()
+            self._enter(self.table)
+
+    def action_other(self) -> None:
+        self._enter(self.table if self.bars.has_focus else self.bars)
+
+    def _enter(self, wanted: RowList) -> None:
+        """Focus one of the two lists, the other where it is not shown."""
+        other = self.table if wanted is self.bars else self.bars
+        chosen = wanted if wanted.display else other
+        self.key_line.show(IN_BARS if chosen is self.bars else KEYS)
+        self.set_focus(chosen)
+
+    def _place_lists(self) -> None:
+        wide = self.size.width >= SIDE_BY_SIDE
+        picked = self.bars.picked is not None
+        self.bars.display = self.bars_open and (wide or not picked)
+        self.table.display = wide or not self.bars.display
+        self.rule.display = self.bars.display and wide
+
+    def on_resize(self) -> None:
+        self._place_lists()
+        if isinstance(self.focused, RowList):
+            self._enter(self.bars if self.focused is self.bars else self.table)
 
     def action_sort(self) -> None:
         fields = [column.field for column in COLUMNS]
@@ -179,29 +269,43 @@ class QueriesScreen(Screen[None]):
     @on(FilterInput.Left)
     def action_table(self) -> None:
         self.filter_line.display = bool(self.filter_line.words)
-        self.key_line.show(KEYS)
-        self.set_focus(self.table)
+        self._enter(self.table)
 
     def action_back(self) -> None:
-        """Take the filter away; without one, go back to Compare."""
-        if self.filter_line.display:
+        """Take one thing away: the bar, the words, the distribution; then go back to Compare."""
+        if self.bars.picked is not None:
+            self.bars.picked = None
+            self._show()
+            self._enter(self.bars)
+        elif self.filter_line.display:
             self.filter_line.clear()
             self.action_table()
+        elif self.bars_open:
+            self.action_distribution()
         else:
             self.app.action_queries()
 
     @on(RowList.Chosen)
+    def _chosen(self, event: RowList.Chosen) -> None:
+        if event.rows is self.bars:
+            self.action_bar()
+        else:
+            self.action_open()
+
     def action_open(self) -> None:
         if self.table.row is not None:
             self.app.open_query(self.table.row.query)
 
     def _show(self) -> None:
         rows = self.shown_rows()
-        self.table.notice = (
+        self.table.notice = self.bars.notice = (
             ("plain", "No query passes these filters."),
             ("faint", "u, f and t change them, / the words."),
         )
-        self.table.show(rows, self.table.sorted_by, self.table.turned)
+        listed = self.bars.sort(rows) if self.bars_open else rows
+        self._place_lists()
+        self.table.show(listed, self.table.sorted_by, self.table.turned)
+        # The headline is of all these rows: of some picked by their change it would say nothing.
         pairs = [
             (row.left, row.right) for row in rows if row.left is not None and row.right is not None
         ]
@@ -231,7 +335,8 @@ class QueriesScreen(Screen[None]):
         self.app.searcher.ask(summarise)
 
     def _notice(self, what: str, todo: str) -> None:
-        self.table.notice = (("plain", what), ("faint", todo))
+        self.table.notice = self.bars.notice = (("plain", what), ("faint", todo))
+        self.bars.sort([])
         self.table.show([], self.table.sorted_by, self.table.turned)
         self._tell()
 
@@ -240,8 +345,15 @@ class QueriesScreen(Screen[None]):
 
     def _tell(self, **changes: Any) -> None:
         self._summary = replace(self._summary, **changes)
+        bar = self.bars.picked
         choice = choice_groups(
-            self.table.row_count(), len(self.rows), self.seen, self.split, self.stratum
+            self.table.row_count(),
+            len(self.rows),
+            self.seen,
+            self.split,
+            self.column,
+            self.value,
+            picked_says(self.bars.measure, bar) if bar else "",
         )
         self.headline.show(self._summary, choice if self.rows else ())
 

@@ -11,8 +11,11 @@ from rich.cells import cell_len
 from textual.strip import Strip
 
 from engine.measures import LARGEST_DELTA
-from workbench.text import change, count, measure, printable
+from workbench.text import change, count, fit, measure, printable
 from workbench.widgets.painted import Painted, Piece, joined
+
+# With five thousand queries and every filter's own words, what 80 columns hold.
+_LONGEST_VALUE = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,14 +126,26 @@ def _that_fits(
 
 
 def choice_groups(
-    shown: int, total: int, seen: str, split: str, stratum: str
+    shown: int, total: int, seen: str, split: str, column: str, value: str, bar: str = ""
 ) -> list[Sequence[Piece]]:
-    """How the shown queries were chosen, each with the key that changes it."""
+    """How the shown queries were chosen, each with the key that changes it.
+
+    What narrows them comes before what does not and goes where the line is short. `bar` says which
+    bar of the distribution they are behind, "" for all.
+    """
     groups: list[Sequence[Piece]] = [
-        (("plain", f"{shown:,} of {count(total, 'query', 'queries')}"),),
-        (("key", "u"), ("plain", f" {seen}")),
-        (("key", "f"), ("plain", f" {split or 'all splits'}")),
-        (("key", "t"), ("plain", f" {printable(stratum) or 'all strata'}")),
-        (("key", "s r"), ("faint", " sort")),
+        (("plain", f"{shown:,} of {count(total, 'query', 'queries')}"),)
     ]
+    if bar:
+        groups.append((("strong", bar), ("key", " Esc")))
+    groups.append((("key", "u"), ("plain", f" {seen}")))
+    of_split: Sequence[Piece] = (("key", "f"), ("plain", f" {split or 'all splits'}"))
+    if column:
+        named = (("key", "b"), ("plain", f" {printable(column)} "))
+        chosen = fit(printable(value), _LONGEST_VALUE).rstrip() or "all"
+        of_value = (*named, ("key", "t"), ("plain", f" {chosen}"))
+        groups += [of_value, of_split] if value and not split else [of_split, of_value]
+    else:
+        groups.append(of_split)
+    groups.append((("key", "s r"), ("faint", " sort")))
     return groups

@@ -15,18 +15,23 @@ from workbench.widgets.row_list import RowList
 
 @dataclass(frozen=True, slots=True)
 class QueryRow:
-    """One query's NDCG@10 on both sides (None where no judged product has a gain)."""
+    """One query's NDCG@10 on both sides (None where no judged product has a gain).
+
+    `columns` are the query file's and the groups derived from the query, `deltas` measure ->
+    right minus left.
+    """
 
     query_id: str
     query: str
     split: str
     seen: bool
-    stratum: str
+    columns: Mapping[str, str]
     left: float | None
     right: float | None
     change: float | None
     rbo: float | None
     judged: float | None
+    deltas: Mapping[str, float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,20 +171,21 @@ def in_order(rows: Sequence[QueryRow], field: str, turned: bool) -> list[QueryRo
     return by_query + without
 
 
-def rows_of(result: Mapping[str, Any], strata: Mapping[str, str]) -> list[QueryRow]:
-    """The table's rows from the `eval` JSON; `strata` is query id -> stratum."""
+def rows_of(result: Mapping[str, Any], columns: Mapping[str, Mapping[str, str]]) -> list[QueryRow]:
+    """The table's rows from the `eval` JSON; `columns` is query id -> the query file's columns."""
     return [
         QueryRow(
             query_id=str(row["query_id"]),
             query=str(row["query"]),
             split=row.get("split") or "",
             seen=bool(row["seen"]),
-            stratum=strata.get(str(row["query_id"]), ""),
+            columns={**row.get("derived", {}), **columns.get(str(row["query_id"]), {})},
             left=row["baseline"].get("ndcg@10"),
             right=row["candidate"].get("ndcg@10"),
             change=row["delta"].get("ndcg@10"),
             rbo=row.get("rbo", row["delta"].get("rbo")),
             judged=row["candidate"].get("judged@10"),
+            deltas=row["delta"],
         )
         for row in result.get("per_query", ())
     ]

@@ -1,0 +1,87 @@
+"""`eval --by` derived columns, and a weight that arrives however it is brought."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+OPTIONS = ["--baseline", "bm25", "--candidate", "bm25", "--split", "all"]
+
+
+def weights(shop: Path) -> pl.DataFrame:
+    judged = pl.read_csv(shop / "judgments.csv")
+    queries = judged.select("query_id", "query").unique(maintain_order=True)
+    return queries.with_row_index("n").select(
+        "query_id", (1000 / (pl.col("n") + 1)).alias("weight")
+    )
+
+
+@pytest.mark.parametrize("how", ["judgments.csv", "judgments.parquet", "queries"])
+def test_a_weight_arrives(shop: Path, tmp_path: Path, rankbench, how: str) -> None:
+    judged, known = pl.read_csv(shop / "judgments.csv"), weights(shop)
+    path, further = tmp_path / how, []
+    if how == "queries":
+        path = shop / "judgments.csv"
+        texts = judged.select("query_id", "query").unique(maintain_order=True)
+        texts.join(known, on="query_id").write_csv(tmp_path / "q.csv")
+        further = ["--queries", tmp_path / "q.csv"]
+    else:
+        joined = judged.join(known, on="query_id")
+        joined.write_csv(path) if path.suffix == ".csv" else joined.write_parquet(path)
+    root = tmp_path / "w"
+    assert rankbench("init", root, "--catalog", shop / "products.csv").code == 0
+    assert rankbench("import", "judgments", path, *further, "-w", root).code == 0
+    found = rankbench("eval", "-w", root, *OPTIONS, "--by", "head", "--per-query", "--json").json
+    rows = {row["query_id"]: row["weight"] for row in found["per_query"]}
+    assert rows == pytest.approx(dict(known.iter_rows()))
+    # 1000/n for n to 12: the first two make 48 % of the sum, the first nine 91 %.
+    assert {value: group["queries"] for value, group in found["by"]["head"].items()} == {
+        "head": 3, "torso": 6, "tail": 3,
+    }  # fmt: skip
+    assert found["weighted"]["ndcg@10"]["n_effective"] == pytest.approx(
+        known["weight"].sum() ** 2 / (known["weight"] ** 2).sum()
+    )
+    # A later file that knows no weight takes none away.
+    assert rankbench("import", "judgments", shop / "judgments.csv", "-w", root).code == 0
+    result = rankbench("eval", "-w", root, *OPTIONS, "--by", "head")
+    assert result.code == 0, result.err
+    assert "weighted by traffic" in result.out and "effective n" in result.out
+    group = result.out[result.out.index("ndcg@10 by head") :].splitlines()
+    assert [line.split()[0] for line in group[1:4]] == ["head", "torso", "tail"]
+    assert group[0].endswith("weighted delta")
+
+
+def test_derived_columns_need_nothing(made: Path, rankbench) -> None:
+    found = rankbench("eval", "-w", made, *OPTIONS, "--by", "negation", "--json").json
+    groups = found["by"]["negation"]
+    assert {value: group["queries"] for value, group in groups.items()} == {
+        "negated": 1, "plain": 11,
+    }  # fmt: skip
+    assert "weighted" not in found and "weighted" not in groups["plain"]
+    lengths = rankbench("eval", "-w", made, *OPTIONS, "--by", "length", "--json").json
+    assert list(lengths["by"]["length"]) == ["1", "2", "3-4"]
+
+
+def test_what_is_not_known_is_one_error(made: Path, rankbench) -> None:
+    rankbench("eval", "-w", made, *OPTIONS, "--by", "head").assert_error(1, "traffic", "weight")
+    rankbench("eval", "-w", made, *OPTIONS, "--by", "category").assert_error(1, "category=NAME")
+    rankbench("eval", "-w", made, *OPTIONS, "--by", "colour").assert_error(2, "negation")
+
+
+def test_categories_come_from_the_catalog(shop: Path, tmp_path: Path, rankbench) -> None:
+    products = pl.read_csv(shop / "products.csv").with_columns(
+        pl.when(pl.col("name").str.contains("(?i)tent|hose"))
+        .then(pl.lit("Garden > ") + pl.col("brand"))
+        .otherwise(pl.when(pl.col("brand") == "Velsano").then(pl.lit("Shoes")))
+        .alias("category")
+    )
+    products.write_csv(tmp_path / "p.csv")
+    root = tmp_path / "w"
+    init = ["--catalog", tmp_path / "p.csv", "--judgments", shop / "judgments.csv"]
+    assert rankbench("init", root, *init).code == 0
+    found = rankbench("eval", "-w", root, *OPTIONS, "--by", "category", "--json").json
+    counts = {value: group["queries"] for value, group in found["by"]["category"].items()}
+    # canopy tent, ez up, hose; trainers (of two categories one has none), shoe laces
+    assert counts == {"": 7, "Garden": 3, "Shoes": 2}
