@@ -60,7 +60,9 @@ async def test_bars_stand_beside_the_table_and_count_every_query(make_app) -> No
         better, worse = int((changes > 0.01).sum()), int((changes < -0.01).sum())
         counts = f"{better} improved, {90 - better - worse} within .01, {worse} harmed"
         assert counts in lines(app)[4]
-        shown = [line[74:].split() for line in lines(app) if " to " in line or "= within" in line]
+        shown = [
+            line[74:].split() for line in lines(app)[5:-1] if " to " in line or "= within" in line
+        ]
         assert sum(int(words[-1]) for words in shown) == 90
         middle = next(words for words in shown if words[0] == "=")
         assert middle[:3] == ["=", "within", ".01"] and int(middle[-1]) == 90 - better - worse
@@ -234,3 +236,19 @@ async def test_five_thousand_queries_stay_quick_with_the_bars(make_app) -> None:
             action()
             lines(app)
         assert time.thread_time() - started < len(steps) * 0.15
+
+
+async def test_a_filter_that_takes_the_bar_away_gives_the_bars_their_place_back(make_app) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await opened(app, pilot, result([0.3, 0.0, 0.3, 0.0, 0.02, 0.02]))
+        await pilot.press("u", "u", "d", "end", "enter")
+        assert {row.query_id for row in screen.table.rows} == {"q0", "q2"}
+        await pilot.press("f")  # dev: 0.0 and 0.02 alone
+        await pilot.pause()
+        assert screen.bars.picked is None and screen.bars.has_focus
+        assert not screen.table.display and "m next measure" in lines(app)[-1]
+        assert "Tab" not in lines(app)[-1]
+        await pilot.press("d")
+        await pilot.pause()
+        assert "/ filter" in lines(app)[-1] and screen.table.has_focus

@@ -10,18 +10,17 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
-from textual.screen import Screen
 
 from engine.evaluation.breakdowns import choosable, in_order
 from engine.measures import LARGEST_DELTA
 from workbench import messages
 from workbench.messages import EvaluationKey
+from workbench.screens.spread import SIDE_BY_SIDE, Spread
 from workbench.searching import ComparerLike, trouble_of
-from workbench.widgets.delta_bars import DeltaBars, picked_says
+from workbench.widgets.delta_bars import picked_says
 from workbench.widgets.filter_line import FilterInput, FilterLine
 from workbench.widgets.headline import Headline, Summary, choice_groups
 from workbench.widgets.lines import Key, KeyLine
-from workbench.widgets.painted import Rule
 from workbench.widgets.query_table import COLUMNS, QueryRow, QueryTable, rows_of
 from workbench.widgets.row_list import RowList
 
@@ -40,24 +39,15 @@ KEYS = (
     Key("^P", "all commands", "app.command_palette", "more"),
 )
 IN_FILTER = (Key("↓", "queries", "screen.table"), Key("Esc", "clear", "screen.back"))
-IN_BARS = (
-    Key("Enter", "queries behind the bar", "screen.bar", "queries"),
-    Key("m", "next measure", "screen.measure", "measure"),
-    Key("Tab", "to the queries", "screen.other", "across"),
-    Key("d", "close", "screen.distribution"),
-    Key("F1", "help", "app.help"),
-    Key("Esc", "back", "screen.back"),
-)
-# From here on the distribution stands beside the table, below it in the table's place.
-SIDE_BY_SIDE = 100
 SEEN = ("unseen only", "seen only", "seen and unseen")
 
 
-class QueriesScreen(Screen[None]):
+class QueriesScreen(Spread):
     """Asks the app for the evaluation of its two sides and shows it, sorted and filtered."""
 
     app: RankbenchApp
     CSS_PATH = "queries.tcss"
+    IN_TABLE = KEYS
     AUTO_FOCUS = "#table"
     VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-flat"), (9, "-high")]
     HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
@@ -86,9 +76,6 @@ class QueriesScreen(Screen[None]):
         self.headline = Headline(id="headline")
         self.filter_line = FilterLine("words of the query", id="filter")
         self.table = QueryTable(id="table")
-        self.rule = Rule(id="rule")
-        self.bars = DeltaBars(id="bars")
-        self.bars.display = self.rule.display = False
         self.key_line = KeyLine(KEYS, id="keys")
         self.key: EvaluationKey | None = None
         self.rows: list[QueryRow] = []
@@ -97,7 +84,6 @@ class QueriesScreen(Screen[None]):
         self.columns: list[str] = []
         self.column = ""
         self.value = ""
-        self.bars_open = False
         self.excluded = 0
         self._summary = Summary()
         self._number = 0
@@ -158,7 +144,7 @@ class QueriesScreen(Screen[None]):
         unseen = any(not row.seen for row in self.rows)
         if not unseen and self.seen == SEEN[0]:
             self.seen = SEEN[2]
-        self._show()
+        self.show_rows()
 
     def show_summary(self, message: messages.Summarised) -> None:
         if message.number == self._number:
@@ -180,69 +166,21 @@ class QueriesScreen(Screen[None]):
 
     def action_seen(self) -> None:
         self.seen = _next(SEEN, self.seen)
-        self._show()
+        self.show_rows()
 
     def action_split(self) -> None:
         self.split = _next(["", *_values(row.split for row in self.rows)], self.split)
-        self._show()
+        self.show_rows()
 
     def action_column(self) -> None:
         if self.columns:
             self.column, self.value = _next(self.columns, self.column), ""
-            self._show()
+            self.show_rows()
 
     def action_value(self) -> None:
         found = in_order(row.columns.get(self.column, "") for row in self.rows)
         self.value = _next(["", *(value for value in found if value)], self.value)
-        self._show()
-
-    # The distribution
-
-    def action_distribution(self) -> None:
-        """Open it; close it, or come back to it where it gave its place to the queries."""
-        hidden = self.bars_open and not self.bars.display
-        self.bars_open = hidden or not self.bars_open
-        self.bars.picked = None
-        self._show()
-        self._enter(self.bars if self.bars_open else self.table)
-
-    def action_measure(self) -> None:
-        if not self.bars_open:
-            self.action_distribution()
-            return
-        self.bars.next_measure(self.rows)
-        self._show()
-        if self.size.width < SIDE_BY_SIDE:
-            self._enter(self.bars)
-
-    def action_bar(self) -> None:
-        """Show the queries behind the bar under the cursor."""
-        if self.bars.bar is not None and self.bars.bar.query_ids:
-            self.bars.picked = self.bars.bar
-            self._show()
-            self._enter(self.table)
-
-    def action_other(self) -> None:
-        self._enter(self.table if self.bars.has_focus else self.bars)
-
-    def _enter(self, wanted: RowList) -> None:
-        """Focus one of the two lists, the other where it is not shown."""
-        other = self.table if wanted is self.bars else self.bars
-        chosen = wanted if wanted.display else other
-        self.key_line.show(IN_BARS if chosen is self.bars else KEYS)
-        self.set_focus(chosen)
-
-    def _place_lists(self) -> None:
-        wide = self.size.width >= SIDE_BY_SIDE
-        picked = self.bars.picked is not None
-        self.bars.display = self.bars_open and (wide or not picked)
-        self.table.display = wide or not self.bars.display
-        self.rule.display = self.bars.display and wide
-
-    def on_resize(self) -> None:
-        self._place_lists()
-        if isinstance(self.focused, RowList):
-            self._enter(self.bars if self.focused is self.bars else self.table)
+        self.show_rows()
 
     def action_sort(self) -> None:
         fields = [column.field for column in COLUMNS]
@@ -264,20 +202,18 @@ class QueriesScreen(Screen[None]):
     def _words_changed(self, event: FilterInput.Changed) -> None:
         event.stop()
         if self.rows:
-            self._show()
+            self.show_rows()
 
     @on(FilterInput.Left)
     def action_table(self) -> None:
         self.filter_line.display = bool(self.filter_line.words)
-        self._enter(self.table)
+        self.enter(self.table)
 
     def action_back(self) -> None:
         """Take one thing away: the bar, the words, the distribution; then go back to Compare."""
-        if self.bars.picked is not None:
-            self.bars.picked = None
-            self._show()
-            self._enter(self.bars)
-        elif self.filter_line.display:
+        if self.let_go():
+            return
+        if self.filter_line.display:
             self.filter_line.clear()
             self.action_table()
         elif self.bars_open:
@@ -296,14 +232,14 @@ class QueriesScreen(Screen[None]):
         if self.table.row is not None:
             self.app.open_query(self.table.row.query)
 
-    def _show(self) -> None:
+    def show_rows(self) -> None:
         rows = self.shown_rows()
-        self.table.notice = self.bars.notice = (
-            ("plain", "No query passes these filters."),
-            ("faint", "u, f and t change them, / the words."),
-        )
-        listed = self.bars.sort(rows) if self.bars_open else rows
-        self._place_lists()
+        if self.rows:
+            self.table.notice = self.bars.notice = (
+                ("plain", "No query passes these filters."),
+                ("faint", "u, f and t change them, / the words."),
+            )
+        listed = self.behind(rows)
         self.table.show(listed, self.table.sorted_by, self.table.turned)
         # The headline is of all these rows: of some picked by their change it would say nothing.
         pairs = [
