@@ -81,7 +81,7 @@ async def test_enter_shows_the_queries_behind_a_bar_and_esc_all_again(make_app) 
         assert screen.table.has_focus
         await pilot.pause()
         headline = lines(app)[:3]
-        assert f"{len(behind)} of 90 queries · ndcg@10 -" in headline[2] and "Esc" in headline[2]
+        assert f"{len(behind)} of 90 · ndcg@10 -" in headline[2] and "Esc" in headline[2]
         # Of queries picked by their change a mean would say nothing: it is of all of them.
         assert "n 90" in headline[0]
         await pilot.press("tab")
@@ -194,7 +194,11 @@ async def test_b_chooses_the_column_and_t_its_value(make_app) -> None:
         assert {row.columns["head"] for row in screen.table.rows} == {"torso"}
         await pilot.press("t", "t")
         assert screen.value == "" and len(screen.table.rows) == 24
-        await pilot.press("t", "b")
+        # In 80 columns what narrows the queries is said before what does not.
+        await pilot.press("t", "d", "end", "enter")
+        await pilot.pause()
+        assert "Esc · b head t head" in lines(app)[2] and "1 of 24 ·" in lines(app)[2]
+        await pilot.press("d", "d", "b")
         assert (screen.column, screen.value) == ("length", "")
         assert len(screen.table.rows) == 24
 

@@ -130,22 +130,19 @@ def choice_groups(
 ) -> list[Sequence[Piece]]:
     """How the shown queries were chosen, each with the key that changes it.
 
-    What narrows them comes before what does not and goes where the line is short. `bar` says which
-    bar of the distribution they are behind, "" for all.
+    What narrows them comes before what does not, which goes where the line is short. `bar` says
+    which bar of the distribution they are behind, "" for all.
     """
-    groups: list[Sequence[Piece]] = [
-        (("plain", f"{shown:,} of {count(total, 'query', 'queries')}"),)
-    ]
-    if bar:
-        groups.append((("strong", bar), ("key", " Esc")))
-    groups.append((("key", "u"), ("plain", f" {seen}")))
+    of = f"{total:,}" if bar else count(total, "query", "queries")
+    counted: Sequence[Piece] = (("plain", f"{shown:,} of {of}"),)
+    of_seen: Sequence[Piece] = (("key", "u"), ("plain", f" {seen}"))
     of_split: Sequence[Piece] = (("key", "f"), ("plain", f" {split or 'all splits'}"))
-    if column:
-        named = (("key", "b"), ("plain", f" {printable(column)} "))
-        chosen = fit(printable(value), _LONGEST_VALUE).rstrip() or "all"
-        of_value = (*named, ("key", "t"), ("plain", f" {chosen}"))
-        groups += [of_value, of_split] if value and not split else [of_split, of_value]
-    else:
-        groups.append(of_split)
-    groups.append((("key", "s r"), ("faint", " sort")))
-    return groups
+    chosen = fit(printable(value), _LONGEST_VALUE).rstrip() or "all"
+    named: Sequence[Piece] = (("key", "b"), ("plain", f" {printable(column)} "))
+    of_value = (*named, ("key", "t"), ("plain", f" {chosen}"))
+    ordered = [(of_split, bool(split)), *([(of_value, bool(value))] if column else [])]
+    groups = [group for group, _ in sorted(ordered, key=lambda pair: not pair[1])]
+    narrowing = sum(narrows for _, narrows in ordered) if bar else 0
+    groups.insert(narrowing, of_seen)
+    of_bar: list[Sequence[Piece]] = [(("strong", bar), ("key", " Esc"))] if bar else []
+    return [counted, *of_bar, *groups, (("key", "s r"), ("faint", " sort"))]
