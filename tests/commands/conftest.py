@@ -133,5 +133,6 @@ def made(shop: Path, tiny_encoder_dir: Path, tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture
 def workspace(made: Path, tmp_path: Path) -> Path:
-    """A copy of the made workspace, free to be changed."""
-    return Path(shutil.copytree(made, tmp_path / "workspace"))
+    """A copy of the made workspace, free to be changed, without what others evaluated in it."""
+    leave = shutil.ignore_patterns("runs.jsonl")
+    return Path(shutil.copytree(made, tmp_path / "workspace", ignore=leave))
