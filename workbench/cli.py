@@ -29,6 +29,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "eval": ("evaluate", "Measure both sides over the judged queries."),
     "gate": ("gate", "Check rules on both sides, for a pipeline: exit 0 or 3."),
     "runs": ("runs", "Past evaluations, their inputs, and what changed."),
+    "holes": ("holes", "The unjudged products that would move the verdict most."),
+    "doubtful": ("doubtful", "Judgments to look at again: they contradict, repeat or look wrong."),
     "flag": ("flag", "Keep your verdict on a result: a grade, or x for bad."),
     "flags": ("flags", "List verdicts by query; who disagrees; the whole history."),
     "undo": ("undo", "Take back what you judged last."),

@@ -10,6 +10,7 @@ from engine.catalog.template import Template
 from engine.evaluation.breakdowns import derive
 from engine.evaluation.evaluate import evaluate
 from engine.evaluation.frame import Evaluation
+from engine.evaluation.holes import Holes, TopTens, find_holes, rank_top_tens
 from engine.evaluation.intervals import RESAMPLES
 from engine.evaluation.select import Seeing, select
 from engine.index.store import catalog_hash
@@ -119,3 +120,23 @@ def _of_set(
     with QuerySets(comparer.ws.records_path) as sets:
         members = sets.members(query_set)
     return [query for query in queries if query.query_id in members]
+
+
+def top_tens(
+    comparer: Comparer,
+    baseline: str = "base",
+    candidate: str = "",
+    split: str = "unseen",
+    progress: Callable[[int, int], None] | None = None,
+) -> TopTens:
+    """What both sides rank first for a split of the query set; errors as `evaluate_query_set`."""
+    names = (baseline, candidate or comparer.default_candidate())
+    sides = [comparer.side(name) for name in names]
+    queries = select(comparer.judged_queries(), split, sides)
+    return rank_top_tens(sides[0], sides[1], queries, split, progress)
+
+
+def holes_of(comparer: Comparer, tops: TopTens) -> Holes:
+    """The holes in `tops` by what is judged now, people's verdicts included."""
+    gains = comparer.ws.settings.gains
+    return find_holes(tops, comparer.judged_queries(), comparer.titles(), gains)

@@ -146,6 +146,21 @@ class Records(Database):
             for query_id in sorted(grades)
         ]
 
+    def every_judgment(self, query_set: str = "default") -> list[tuple[str, str, str, str, str]]:
+        """(query id, query, product id, grade, source file) of every import, oldest first.
+
+        Those that a newer import replaced too; the query as its newest import has it.
+        """
+        with self._lock:
+            texts = self._texts(query_set)
+            rows = self._query(
+                "SELECT query_id, product_id, grade, source FROM judgments"
+                " JOIN imports ON imports.id = import_id WHERE judgments.query_set = ?"
+                " ORDER BY judgments.id",
+                query_set,
+            )
+        return [(query, texts[query][0], *rest) for query, *rest in rows]
+
     def splits(self, query_set: str = "default") -> dict[str, str]:
         """Query id -> "train", "dev" or "test", for the queries that have one."""
         rows = self._query("SELECT query_id, split FROM splits WHERE query_set = ?", query_set)
