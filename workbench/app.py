@@ -28,6 +28,7 @@ from workbench.background import Background
 from workbench.cancelling import CancelJob, canceller_of
 from workbench.choices import keep_choices
 from workbench.evaluating import Evaluations
+from workbench.holes import HoleFinder
 from workbench.judging import Judging
 from workbench.messages import EvaluationKey, PaintRecord, Request, Trouble
 from workbench.palette import QueryCommands, WorkbenchCommands
@@ -84,7 +85,9 @@ class RankbenchApp(Background):
         self.judged: tuple[JudgedQuery, ...] = ()
         self.trouble: Trouble | None = None
         self.paint_log: deque[PaintRecord] = deque(maxlen=10_000)
-        self.evaluations = Evaluations(self.queries_screen, lambda: self.evaluation_key)
+        self.evaluations = Evaluations(
+            self.queries_screen, lambda: self.evaluation_key, self.holes_screen
+        )
         self.judging = Judging(workspace, self.post_message)
         self.unkept = 0
         """Once the app has ended: how much of what was said could not be written."""
@@ -98,6 +101,7 @@ class RankbenchApp(Background):
         self._answering: tuple[str, str] = ("", "")
         self._pending: tuple[int, PaintRecord] | None = None
         self.searcher = SearchThread(comparer_factory or opener_of(workspace), self.post_message)
+        self.holes = HoleFinder(self.searcher, self.post_message)
         self.trainer = Trainer(workspace, self.searcher, self.post_message)
         self.shelf = Shelf(workspace, self.post_message)
         self.watcher = Watcher(
@@ -222,6 +226,8 @@ class RankbenchApp(Background):
         self.judging.marks.take(message, self._number)
         self.compare.remark()
         self._renew()
+        if holes := self.holes_screen():
+            holes.take(message)
         if text := judging.news(message, self.compare.comparison):
             self.say(text)
         if message.verdicts or message.separated:

@@ -9,6 +9,7 @@ from workbench import messages
 from workbench.messages import EvaluationKey
 
 if TYPE_CHECKING:
+    from workbench.screens.holes import HolesScreen
     from workbench.screens.queries import QueriesScreen
 
 
@@ -18,13 +19,18 @@ class Evaluations:
     Args:
         screen: the Queries screen if it is open, else None.
         key: what an evaluation would be of now.
+        holes: the Holes screen if it is open; the Queries screen under it waits.
     """
 
     def __init__(
-        self, screen: Callable[[], QueriesScreen | None], key: Callable[[], EvaluationKey]
+        self,
+        screen: Callable[[], QueriesScreen | None],
+        key: Callable[[], EvaluationKey],
+        holes: Callable[[], HolesScreen | None],
     ) -> None:
         self._screen = screen
         self._key = key
+        self._holes = holes
         self.results: dict[EvaluationKey, Mapping[str, Any]] = {}
 
     def progressed(self, message: messages.EvaluationProgress) -> None:
@@ -47,6 +53,9 @@ class Evaluations:
 
     def renew(self, *, anyway: bool = False) -> None:
         """Evaluate again on the open screen where other sides answer now, or `anyway`."""
+        if holes := self._holes():
+            holes.follow(self._key(), anyway=anyway)
+            return
         queries = self._screen()
         if queries is not None and (anyway or queries.key != self._key()):
             queries.evaluate()

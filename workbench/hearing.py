@@ -38,6 +38,18 @@ class Hearing(Rooms):
     def on_evaluated(self, message: messages.Evaluated) -> None:
         self.evaluations.ended(message)
 
+    def on_holes_progress(self, message: messages.HolesProgress) -> None:
+        if holes := self.holes_screen():
+            holes.show_progress(message)
+
+    def on_holes_known(self, message: messages.HolesKnown) -> None:
+        if holes := self.holes_screen():
+            holes.show_known(message)
+
+    def on_product_found(self, message: messages.ProductFound) -> None:
+        if (holes := self.holes_screen()) and holes is self.screen:
+            self.show_product(message.comparison, message.product_id)
+
     def on_summarised(self, message: messages.Summarised) -> None:
         self.evaluations.summarised(message)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from textual.message import Message
 
@@ -12,6 +13,9 @@ from engine.workspace import Workspace
 from workbench.marks import Marks
 from workbench.messages import Recorded, Standing
 from workbench.recording import Recorder
+
+if TYPE_CHECKING:
+    from engine.evaluation.holes import Hole, Holes
 
 _TITLE = 40
 
@@ -47,6 +51,20 @@ class Judging:
             note=note,
             side=side.encoder,
             rank=hit.rank,
+            encoder=side.fingerprint,
+        )
+        self.recorder.keep(verdict)
+
+    def fill(self, holes: Holes, hole: Hole, grade: str) -> None:
+        """Have a grade of a hole written down, as seen on the side that ranks it higher."""
+        place, rank = hole.place
+        side = (holes.baseline, holes.candidate)[place]
+        verdict = Verdict(
+            query=hole.query,
+            product_id=hole.product_id,
+            grade=grade,
+            side=side.encoder,
+            rank=rank,
             encoder=side.fingerprint,
         )
         self.recorder.keep(verdict)

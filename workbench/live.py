@@ -14,7 +14,8 @@ from dataclasses import replace
 
 from engine.encoders.threads import settle_threads
 from engine.evaluation.frame import Evaluation
-from engine.evaluation.query_set import evaluate_query_set
+from engine.evaluation.holes import Holes, TopTens
+from engine.evaluation.query_set import evaluate_query_set, holes_of, top_tens
 from engine.index.build import active_build
 from engine.ranking.comparer import Comparer, SideStatus
 from engine.ranking.ranking import Ranking
@@ -76,6 +77,20 @@ class LiveComparer(Comparer):
         return evaluate_query_set(
             self, baseline, candidate, candidates, split, resamples=_RESAMPLES, progress=progress
         )
+
+    def top_tens(
+        self,
+        baseline: str,
+        candidate: str,
+        split: str = "unseen",
+        progress: Callable[[int, int], None] | None = None,
+    ) -> TopTens:
+        """What two sides rank first for the judged queries of a split."""
+        return top_tens(self, baseline, candidate, split, progress)
+
+    def holes(self, tops: TopTens) -> Holes:
+        """The holes in `tops` by what is judged now."""
+        return holes_of(self, tops)
 
     def _rank(self, text: str, sides: Sequence[Side]) -> list[Ranking]:
         # Each encoder on a thread of its own: two together take little longer than one.

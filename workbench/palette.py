@@ -17,6 +17,7 @@ from workbench.text import printable
 if TYPE_CHECKING:
     from workbench.app import RankbenchApp
     from workbench.screens.compare import CompareScreen
+    from workbench.screens.holes import HolesScreen
 
 _MOST_QUERIES = 40
 
@@ -37,6 +38,7 @@ class WorkbenchCommands(Provider):
         app = self.workbench
         yield "Help", "Keys, and what the numbers mean (F1)", app.action_help
         yield "Queries", "Every judged query with its change (F2)", app.action_queries
+        yield "Holes", "Unjudged products that would move the verdict", app.action_holes
         yield "Train", "The basket of verdicts, and the jobs (F5)", app.action_train
         yield "Encoders", "Where each comes from, what it is worth (F6)", app.action_encoders
         yield "The newest run", "What it fixed, what it broke (F7)", app.action_newest_run
@@ -74,6 +76,7 @@ class WorkbenchCommands(Provider):
         """What the keys of the screen below do."""
         from workbench.screens.compare import CompareScreen
         from workbench.screens.encoders import EncodersScreen
+        from workbench.screens.holes import HolesScreen
         from workbench.screens.queries import QueriesScreen
         from workbench.screens.train import TrainScreen
 
@@ -103,6 +106,8 @@ class WorkbenchCommands(Provider):
             yield "Go to the other list", "Left, Right or Tab", partial(screen.action_pane, 0)
             yield "Open the product", "The row under the cursor (Enter)", screen.action_product
             yield from _of_verdicts(screen)
+        if isinstance(screen, HolesScreen):
+            yield from _of_holes(screen)
         if isinstance(screen, QueriesScreen):
             yield "Sort by the next column", "s", screen.action_sort
             yield "Turn the order round", "r", screen.action_turn
@@ -147,6 +152,19 @@ def _of_verdicts(screen: CompareScreen) -> Iterator[Command]:
             "This spelling of the query then stands alone (=)",
             screen.action_separate,
         )
+
+
+def _of_holes(screen: HolesScreen) -> Iterator[Command]:
+    from workbench.screens.product import GRADES
+
+    for grade, word in GRADES.items():
+        says = f"The product under the cursor ({grade.lower()})"
+        yield f"Grade {grade}: {word}", says, partial(screen.action_grade, grade)
+    yield "Undo", "Your last verdict, on whatever query (u)", screen.action_undo
+    yield "Redo", "What you took back last (U)", screen.action_redo
+    yield "Renew the order", "By the grades given by now (r)", screen.action_renew
+    yield "Open the product", "The row under the cursor (Enter)", screen.action_product
+    yield "Open the query", "In Compare (o)", screen.action_open
 
 
 class QueryCommands(Provider):

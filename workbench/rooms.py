@@ -14,6 +14,7 @@ from engine.workspace import Settings
 if TYPE_CHECKING:
     from workbench.screens.compare import CompareScreen
     from workbench.screens.encoders import EncodersScreen
+    from workbench.screens.holes import HolesScreen
     from workbench.screens.product import ProductScreen
     from workbench.screens.queries import QueriesScreen
     from workbench.screens.run import RunScreen
@@ -45,6 +46,11 @@ class Rooms(App[None]):
         from workbench.screens.queries import QueriesScreen
 
         return self._open_screen(QueriesScreen)
+
+    def holes_screen(self) -> HolesScreen | None:
+        from workbench.screens.holes import HolesScreen
+
+        return self._open_screen(HolesScreen)
 
     def train_screen(self) -> TrainScreen | None:
         from workbench.screens.train import TrainScreen
@@ -78,6 +84,19 @@ class Rooms(App[None]):
         from workbench.screens.queries import QueriesScreen
 
         self._go_to(QueriesScreen)
+
+    def action_holes(self) -> None:
+        """Open the holes of the queries that the Queries screen shows, over it; else of unseen."""
+        from workbench.screens.holes import HolesScreen
+        from workbench.screens.queries import SEEN, QueriesScreen
+
+        if self.screen.is_modal or isinstance(self.screen, HolesScreen):
+            return
+        below = self.screen
+        if isinstance(below, QueriesScreen):
+            self.push_screen(HolesScreen("unseen" if below.seen == SEEN[0] else "all"))
+        else:
+            self._go_to(HolesScreen)
 
     def action_train(self) -> None:
         from workbench.screens.train import TrainScreen

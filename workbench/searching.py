@@ -67,6 +67,14 @@ class ComparerLike(Protocol):
         split: str = "all",
         progress: Callable[[int, int], None] | None = None,
     ) -> Any: ...
+    def top_tens(
+        self,
+        baseline: str,
+        candidate: str,
+        split: str = "unseen",
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Any: ...
+    def holes(self, tops: Any) -> Any: ...
     def refresh(self) -> None: ...
     def close(self) -> None: ...
 
@@ -163,6 +171,10 @@ class SearchThread:
                 return
             self._evaluation = key
         self.ask(lambda comparer: self._evaluate(comparer, key))
+
+    def let_pass(self) -> None:
+        """From within a long task, between two of its steps: answer the search that waits."""
+        self._search_waiting()
 
     def stop(self, wait: float = 1.0) -> None:
         """End the threads after the step they are in, waiting at most `wait` seconds."""

@@ -11,8 +11,7 @@ weight on the candidate's side minus weight on the baseline's. After one sort, u
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-
-import numpy as np
+from itertools import accumulate
 
 from engine.measures.checks import check_depth, check_distinct
 from engine.measures.ndcg import discounts, ideal_dcg
@@ -63,7 +62,8 @@ class DeltaRoom:
         open_ = sorted(self._weight[p] for p in self.unjudged if p not in irrelevant)
         known = self._known + self._irrelevant * sum(self._weight[p] for p in self.unjudged)
         step = self._exact - self._irrelevant
-        least, most = np.cumsum([0.0, *open_]), np.cumsum([0.0, *open_[::-1]])
+        least = accumulate(open_, initial=0.0)
+        most = accumulate(reversed(open_), initial=0.0)
         low, high = [], []
         # The ideal depends on how many are Exact alone, so what is known already changes none.
         for ideal, few, many in zip(self._every_ideal(), least, most, strict=False):
@@ -71,7 +71,7 @@ class DeltaRoom:
                 ends = (known + step * few, known + step * many)
                 low.append(min(ends) / ideal)
                 high.append(max(ends) / ideal)
-        return (float(min(low)), float(max(high))) if low else None
+        return (min(low), max(high)) if low else None
 
     def swings(self) -> dict[str, float]:
         """Unjudged product -> the delta were it Exact minus the delta were it Irrelevant.

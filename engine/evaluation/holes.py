@@ -89,6 +89,16 @@ class Hole:
         """(query id, product id)."""
         return self.query_id, self.product_id
 
+    @property
+    def place(self) -> tuple[int, int]:
+        """Where it is seen first: 0 for the baseline or 1 for the candidate, and its rank there.
+
+        The side that ranks it higher; the baseline where both rank it the same.
+        """
+        ranks = (self.baseline, self.candidate)
+        rank, side = min((rank, side) for side, rank in enumerate(ranks) if rank is not None)
+        return side, rank
+
 
 @dataclass(frozen=True, slots=True)
 class Holed:

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,10 @@ from engine.catalog.normalise import clean_query
 from engine.catalog.queries import JudgedQuery
 from engine.errors import RankbenchError
 from engine.evaluation.breakdowns import length_of
+from engine.evaluation.holes import Holes, TopTens, find_holes, rank_top_tens
+from engine.evaluation.select import select
 from engine.ranking.comparison import SEARCH_MEASURES, Comparison, Hit, SideResult
+from engine.ranking.ranking import Ranking
 from engine.records import Merged, Verdicts, Word, merge
 from engine.records.merged import place_of
 from engine.workspace import Settings, Workspace, create, open_workspace
@@ -190,7 +193,22 @@ class StandIn:
         ]
 
     def judged_queries(self) -> Sequence[JudgedQuery]:
-        return self.queries
+        return [query for query in self._merged()[0].queries if query.imported]
+
+    def top_tens(
+        self,
+        baseline: str,
+        candidate: str,
+        split: str = "unseen",
+        progress: Callable[[int, int], None] | None = None,
+    ) -> TopTens:
+        sides = [StandInSide(self, name) for name in (baseline, candidate)]
+        queries = select(self.judged_queries(), split, sides)
+        return rank_top_tens(sides[0], sides[1], queries, split, progress)
+
+    def holes(self, tops: TopTens) -> Holes:
+        gains = {"E": 1.0, "S": 0.1, "C": 0.01, "I": 0.0}
+        return find_holes(tops, self.judged_queries(), self.rows, gains)
 
     def titles(self) -> Mapping[str, str]:
         return self.rows
@@ -233,6 +251,36 @@ class StandIn:
 
     def close(self) -> None:
         self.closed = True
+
+
+@dataclass(frozen=True)
+class StandInSide:
+    """One side of the stand-in, as an evaluation has it."""
+
+    shop: StandIn
+    name: str
+    build: str = "b1"
+
+    @property
+    def fingerprint(self) -> str:
+        return f"print of {self.name}" if self.name != "bm25" else ""
+
+    def rank(self, query: str, depth: int = 1000) -> Ranking:
+        ranked = self.shop._rank(query, self.name)[:depth]
+        return Ranking(tuple(p for p, _ in ranked), tuple(score for _, score in ranked))
+
+    def rank_judged(self, query: str, product_ids: Collection[str]) -> Ranking:
+        raise NotImplementedError
+
+    def answers(self, query: str) -> bool:
+        return True
+
+    def seen(self, query: str) -> bool:
+        train = {j.query for j in self.shop.queries if j.split == "train"}
+        return self.name == "tuned-01" and query in train
+
+    def prepare(self, queries: Sequence[str]) -> None:
+        pass
 
 
 @dataclass(frozen=True)

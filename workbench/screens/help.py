@@ -52,6 +52,11 @@ KEYS = (
     ("d", "how the change is spread; a bar's queries by Enter or a click, Esc shows all again"),
     ("m Tab", "in the distribution: the next measure; to the queries and back"),
     ("Enter", "open the query in Compare"),
+    ("h", "holes: the unjudged products that would move the verdict most"),
+    ("in the holes", ""),
+    ("e s c i", "grade the product and go on to the next one; u U as in the lists"),
+    ("r", "renew the order, which stays as it was while you grade"),
+    ("Enter o", "open the product; open its query in Compare"),
     ("in Train", ""),
     ("t Enter", "start a run in the background"),
     ("Space", "take a verdict out, or all of a query; put it back"),
@@ -84,6 +89,12 @@ NUMBERS = (
         "safe to try",
         "twenty unseen queries or more lose at most .02 NDCG@10, by the interval's lower end",
     ),
+    (
+        "swing",
+        "how the mean NDCG@10 change would move were the product Exact, not Irrelevant; + to the "
+        "right side's good",
+    ),
+    ("bounds", "between these the mean change stays, whatever grades the holes get"),
     ("saved", "the last answer of the session before; a live one follows"),
 )
 

@@ -32,6 +32,7 @@ KEYS = (
     Key("/", "filter", "screen.find"),
     Key("u", "unseen, seen, all", "screen.seen", "seen"),
     Key("d", "distribution", "screen.distribution", "bars"),
+    Key("h", "holes", "app.holes"),
     Key("F1", "help", "app.help"),
     Key("F2", "back", "app.queries"),
     Key("F3", "left side", "app.pick('baseline')", "left"),
@@ -69,6 +70,7 @@ class QueriesScreen(Spread):
         Binding("d", "distribution", "Distribution", show=False, id="queries.distribution"),
         Binding("m", "measure", "Next measure", show=False, id="queries.measure"),
         Binding("tab,shift+tab", "other", "Distribution or queries", show=False),
+        Binding("h", "app.holes", "Holes", show=False, id="queries.holes"),
     ]
 
     def __init__(self) -> None:

@@ -1,0 +1,127 @@
+"""Holes as the app finds them: ranked once on the search thread, then counted after each grading.
+
+What the sides rank first does not change with a grade, so a count merges judgments and bounds and
+ranks nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from textual.message import Message
+
+from engine.errors import RankbenchError
+from workbench.messages import HolesKnown, HolesProgress, ProductFound
+from workbench.searching import ROWS, Abandoned, ComparerLike, SearchThread, trouble_of
+
+if TYPE_CHECKING:
+    from engine.evaluation.holes import Hole, Holes, TopTens
+
+UNSEEN = "unseen"
+
+
+class HoleFinder:
+    """Asks the search thread. A newer look takes an older one's place; its answers are dropped."""
+
+    def __init__(self, searcher: SearchThread, post: Callable[[Message], object]) -> None:
+        self._searcher = searcher
+        self._post = post
+        self._number = 0
+        self._counts = 0
+        self._tops: TopTens | None = None
+        """The search thread's alone: what the last look ranked."""
+
+    def look(self, baseline: str, candidate: str, split: str) -> int:
+        """Rank both sides and find the holes; `HolesProgress`, then `HolesKnown` of this number.
+
+        Where no query is unseen, it is all of them.
+        """
+        number = self._leave()
+
+        def progress(done: int, total: int) -> None:
+            if number != self._number:
+                raise Abandoned
+            self._post(HolesProgress(number, done, total))
+            self._searcher.let_pass()
+
+        def task(comparer: ComparerLike) -> Message:
+            try:
+                if number != self._number:
+                    raise Abandoned
+                self._tops = None
+                self._tops = _ranked(comparer, baseline, candidate, split, progress)
+                return HolesKnown(number, comparer.holes(self._tops))
+            except Abandoned:
+                raise
+            except Exception as error:
+                return HolesKnown(number, None, trouble=trouble_of(error))
+
+        self._searcher.ask(task)
+        return number
+
+    def count(self, queue: Sequence[Hole] | None, said: int) -> None:
+        """Count again by what is judged now; of several counts asked for, the last one runs.
+
+        Args:
+            queue: the holes to tell the grades of; None for the holes in a new order.
+            said: given back with the answer.
+        """
+        number = self._number
+        self._counts += 1
+        mine = self._counts
+
+        def task(comparer: ComparerLike) -> Message | None:
+            if (number, mine) != (self._number, self._counts) or self._tops is None:
+                return None
+            try:
+                holes = comparer.holes(self._tops)
+                grades = None if queue is None else _grades(comparer, queue, holes)
+                return HolesKnown(number, holes, grades, said)
+            except Exception as error:
+                return HolesKnown(number, None, {}, said, trouble_of(error))
+
+        self._searcher.ask(task)
+
+    def open_product(self, holes: Holes, hole: Hole) -> None:
+        """Rank the hole's query again for the page of the product; `ProductFound` follows."""
+        sides = holes.baseline.encoder, holes.candidate.encoder
+        self._searcher.ask(
+            lambda comparer: ProductFound(
+                comparer.compare(hole.query, *sides, k=ROWS), hole.product_id
+            )
+        )
+
+    def leave(self) -> None:
+        """Nobody waits any more."""
+        self._leave()
+
+    def _leave(self) -> int:
+        self._number += 1
+        return self._number
+
+
+def _ranked(
+    comparer: ComparerLike,
+    baseline: str,
+    candidate: str,
+    split: str,
+    progress: Callable[[int, int], None],
+) -> TopTens:
+    try:
+        return comparer.top_tens(baseline, candidate, split, progress)
+    except RankbenchError:
+        if split != UNSEEN:
+            raise
+    # Of whatever else is amiss this tells again.
+    return comparer.top_tens(baseline, candidate, "all", progress)
+
+
+def _grades(
+    comparer: ComparerLike, queue: Sequence[Hole], holes: Holes
+) -> dict[tuple[str, str], str]:
+    """The grades of those holes in `queue` that are none any more."""
+    still = {hole.pair for hole in holes.queue}
+    judged = {query.query_id: query.grades for query in comparer.judged_queries()}
+    found = ((hole.pair, judged.get(hole.query_id, {}).get(hole.product_id)) for hole in queue)
+    return {pair: grade for pair, grade in found if grade is not None and pair not in still}

@@ -1,0 +1,82 @@
+"""How much is unjudged, and how far it could move the mean change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from textual.strip import Strip
+
+from workbench.text import change, count, measure, printable
+from workbench.widgets.painted import Painted, Piece, joined
+
+if TYPE_CHECKING:
+    from engine.evaluation.holes import Holes
+
+
+class HolesHead(Painted):
+    """Three lines: the change and its bounds, what is judged, and what goes on."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.names = ("", "")
+        self.holes: Holes | None = None
+        self.note: Piece = ("faint", "")
+
+    def show(self, names: tuple[str, str], holes: Holes | None, note: Piece) -> None:
+        self.names, self.holes, self.note = names, holes, note
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        lines = (self._change, self._judged, self._open)
+        groups = lines[y]() if y < len(lines) else ()
+        pieces = [("plain", " "), *joined(list(groups), width - 2)] if groups else []
+        return self.line(pieces, width)
+
+    def _change(self) -> Sequence[Sequence[Piece]]:
+        left, right = (printable(name) for name in self.names)
+        sides: list[Piece] = [("strong", "NDCG@10"), ("plain", f" {left} → {right}")]
+        found = self.holes
+        if found is None or found.delta is None or found.bounds is None:
+            return [sides]
+        low, high = found.bounds
+        ink = "faint" if abs(found.delta) < 5e-4 else "gain" if found.delta > 0 else "loss"
+        which = "" if found.split == "all" else f" {found.split}"
+        return [
+            [*sides, (ink, f" {change(found.delta)}")],
+            [("faint", "bounds "), ("plain", f"[{change(low)}, {change(high)}]")],
+            [("plain", f"n {found.queries:,}{which}")],
+        ]
+
+    def _judged(self) -> Sequence[Sequence[Piece]]:
+        found = self.holes
+        if found is None or found.delta is None:
+            return []
+        shares = " → ".join(measure(s.judged) for s in (found.baseline, found.candidate))
+        groups: list[Sequence[Piece]] = [
+            [("strong", count(len(found.queue), "hole")), ("plain", " left")],
+            [("faint", "judged@10 "), ("plain", shares)],
+        ]
+        if found.excluded:
+            groups.append([("faint", f"{found.excluded:,} without a gain left out")])
+        return groups
+
+    def _open(self) -> Sequence[Sequence[Piece]]:
+        groups: list[Sequence[Piece]] = []
+        if self.note[1]:
+            groups.append([self.note])
+        if self.holes is not None and self.holes.delta is not None:
+            groups.append([("plain", settled(self.holes))])
+        return groups
+
+
+def settled(holes: Holes) -> str:
+    """When the sign of the change could no longer turn, in a few words."""
+    if not holes.queue:
+        return "every hit is judged"
+    if holes.settled_after is None:
+        return "the sides are even: Irrelevant holes give no sign"
+    if holes.settled_after == 0:
+        return "whatever they are, the sign stays"
+    return f"the sign is settled after the first {holes.settled_after:,} if all are Irrelevant"
