@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from itertools import pairwise
 
 import pytest
 from looking import answered, lines, page, until
@@ -102,7 +103,7 @@ async def test_keys_grade_down_the_queue_and_the_order_stays(
         await until(lambda: len(screen.rows.queue) == len(queue) - 3)
         sizes = [abs(hole.swing) for hole in screen.rows.queue]
         assert screen.rows.cursor == 0 and not screen.rows.grades
-        assert all(a >= b - 1e-9 for a, b in zip(sizes, sizes[1:], strict=False))
+        assert all(a >= b - 1e-9 for a, b in pairwise(sizes))
 
 
 async def test_the_cursor_passes_over_what_is_graded(make_app, comparer, at_once) -> None:

@@ -56,7 +56,7 @@ class HolesHead(Painted):
         shares = " → ".join(measure(s.judged) for s in (found.baseline, found.candidate))
         groups: list[Sequence[Piece]] = [
             [("strong", count(len(found.queue), "hole")), ("plain", " left")],
-            [("faint", "judged@10 "), ("plain", shares)],
+            [("faint", "judged@10 "), ("plain", shares), ("faint", f" (n {found.queries:,})")],
         ]
         if found.excluded:
             groups.append([("faint", f"{found.excluded:,} without a gain left out")])
