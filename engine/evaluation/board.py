@@ -37,7 +37,7 @@ class Cell:
     delta: Delta
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {**asdict(self), "delta": self.delta.to_json()}
 
 
 def board(

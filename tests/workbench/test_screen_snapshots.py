@@ -145,6 +145,22 @@ async def test_bars(make_app, tmp_path: Path, size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_holes(make_app, tmp_path: Path, size: tuple[int, int]) -> None:
+    root = workspace(tmp_path / "pictures", theme="rankbench-dark")
+    app = make_app(StandIn(records=root.records_path), root=root)
+    async with app.run_test(size=size) as pilot:
+        await until(lambda: app.judged != () and app.standing == ("base", "tuned-01"))
+        app.action_holes()
+        await until(lambda: "holes left" in page(app))
+        app.holes_screen()._replaced = 0.0
+        await pilot.press("e", "i")
+        await until(lambda: "2 of these" in page(app) and "E*" in page(app))
+        left = len(app.holes_screen().rows.queue) - 2
+        await until(lambda: f"{left} holes left" in page(app))
+        check(f"holes-dark-{size[0]}x{size[1]}", app.export_screenshot(), tmp_path)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 async def test_encoders_and_the_page_of_a_run(
     make_app, tmp_path: Path, look: str, size: tuple[int, int]
 ) -> None:

@@ -9,7 +9,7 @@ import click
 from engine.workspace import Workspace
 from workbench.commands.hints import hint
 from workbench.commands.options import json_option, with_workspace
-from workbench.commands.output import cut, emit_json, number, progress_bar, safe, say, table
+from workbench.commands.output import count, cut, emit_json, number, progress_bar, safe, say, table
 
 if TYPE_CHECKING:
     from engine.evaluation.holes import Hole, Holes
@@ -69,7 +69,9 @@ def show(found: Holes, k: int) -> None:
     names = [cut(side.encoder, 24) for side in (found.baseline, found.candidate)]
     click.echo(f"{names[1]} against {names[0]}, {found.queries} queries ({found.split})")
     if found.excluded:
-        say(f"{found.excluded} queries without a positive grade in the catalog left out.")
+        say(
+            f"{count(found.excluded, 'query', 'queries')} without a positive grade in the catalog left out."
+        )
     if found.bounds is None:
         say("No query is left: nothing to fill.")
         return
@@ -87,6 +89,7 @@ def show(found: Holes, k: int) -> None:
         table(headers, [_cells(hole) for hole in found.queue[:k]], left=3)
         if len(found.queue) > k:
             say(f"The first {k:,} of {len(found.queue):,}; -k shows more.")
+        say("swing: what the mean delta moves by if the product is Exact and not Irrelevant.")
         hint("Grade one: `rankbench flag QUERY PRODUCT_ID GRADE`, or F2 and h in the app.")
 
 
