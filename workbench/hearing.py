@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.workspace import Workspace
 from workbench import messages
+from workbench.holes import HolesKnown, HolesProgress, ProductFound
 from workbench.rooms import Rooms
 from workbench.run_page import run_news
 
@@ -38,15 +39,15 @@ class Hearing(Rooms):
     def on_evaluated(self, message: messages.Evaluated) -> None:
         self.evaluations.ended(message)
 
-    def on_holes_progress(self, message: messages.HolesProgress) -> None:
+    def on_holes_progress(self, message: HolesProgress) -> None:
         if holes := self.holes_screen():
             holes.show_progress(message)
 
-    def on_holes_known(self, message: messages.HolesKnown) -> None:
+    def on_holes_known(self, message: HolesKnown) -> None:
         if holes := self.holes_screen():
             holes.show_known(message)
 
-    def on_product_found(self, message: messages.ProductFound) -> None:
+    def on_product_found(self, message: ProductFound) -> None:
         if (holes := self.holes_screen()) and holes is self.screen:
             self.show_product(message.comparison, message.product_id)
 

@@ -6,19 +6,65 @@ ranks nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from textual.message import Message
 
 from engine.errors import RankbenchError
-from workbench.messages import HolesKnown, HolesProgress, ProductFound
+from workbench.messages import Trouble
 from workbench.searching import ROWS, Abandoned, ComparerLike, SearchThread, trouble_of
 
 if TYPE_CHECKING:
     from engine.evaluation.holes import Hole, Holes, TopTens
+    from engine.ranking.comparison import Comparison
 
 UNSEEN = "unseen"
+
+
+class HolesProgress(Message):
+    """How many of the queries are ranked for the holes."""
+
+    def __init__(self, number: int, done: int, total: int) -> None:
+        super().__init__()
+        self.number = number
+        self.done = done
+        self.total = total
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, HolesProgress)
+
+
+class HolesKnown(Message):
+    """What holes there are (a `Holes`), or trouble; `number` is of the look, `said` the caller's.
+
+    `grades` are those of the holes asked about that somebody has graded: (query id, product id) ->
+    grade. None where these are holes in an order of their own, which takes the old one's place.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        holes: Holes | None,
+        grades: Mapping[tuple[str, str], str] | None = None,
+        said: int = 0,
+        trouble: Trouble | None = None,
+    ) -> None:
+        super().__init__()
+        self.number = number
+        self.holes = holes
+        self.grades = grades
+        self.said = said
+        self.trouble = trouble
+
+
+class ProductFound(Message):
+    """A product of the holes within the comparison it is in."""
+
+    def __init__(self, comparison: Comparison, product_id: str) -> None:
+        super().__init__()
+        self.comparison = comparison
+        self.product_id = product_id
 
 
 class HoleFinder:

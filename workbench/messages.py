@@ -195,51 +195,6 @@ class Evaluated(Message):
         self.trouble = trouble
 
 
-class HolesProgress(Message):
-    """How many of the queries are ranked for the holes."""
-
-    def __init__(self, number: int, done: int, total: int) -> None:
-        super().__init__()
-        self.number = number
-        self.done = done
-        self.total = total
-
-    def can_replace(self, message: Message) -> bool:
-        return isinstance(message, HolesProgress)
-
-
-class HolesKnown(Message):
-    """What holes there are (a `Holes`), or trouble; `number` is of the look, `said` the caller's.
-
-    `grades` are those of the holes asked about that somebody has graded: (query id, product id) ->
-    grade. None where these are holes in an order of their own, which takes the old one's place.
-    """
-
-    def __init__(
-        self,
-        number: int,
-        holes: Any | None,
-        grades: Mapping[tuple[str, str], str] | None = None,
-        said: int = 0,
-        trouble: Trouble | None = None,
-    ) -> None:
-        super().__init__()
-        self.number = number
-        self.holes = holes
-        self.grades = grades
-        self.said = said
-        self.trouble = trouble
-
-
-class ProductFound(Message):
-    """A product of the holes within the comparison it is in."""
-
-    def __init__(self, comparison: Comparison, product_id: str) -> None:
-        super().__init__()
-        self.comparison = comparison
-        self.product_id = product_id
-
-
 class Summarised(Message):
     """The mean delta of the shown queries with its interval (a `Delta`), or None without any."""
 

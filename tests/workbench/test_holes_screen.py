@@ -253,7 +253,7 @@ async def test_hostile_titles_and_queries_are_inert(make_app, ws, at_once) -> No
         assert printable(texts[-1]) == "[/] q"
 
 
-@pytest.mark.parametrize("size", [(80, 24), (59, 20), (40, 10), (20, 5), (5, 2)])
+@pytest.mark.parametrize("size", [(59, 20), (20, 5), (5, 2)])
 async def test_every_size_paints(make_app, comparer, size: tuple[int, int], at_once) -> None:
     app = make_app(comparer)
     async with app.run_test(size=size) as pilot:

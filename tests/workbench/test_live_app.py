@@ -27,6 +27,13 @@ async def test_an_encoder_takes_over_from_bm25_and_the_query_set_is_measured(
         await until(lambda: "improved" in page(app), seconds=60)
         assert len(app.screen.rows) == 40
         assert {row.columns["stratum"] for row in app.screen.rows} == {"even", "odd"}
+        await pilot.press("h")
+        await until(lambda: " left · judged@10" in lines(app)[1], seconds=20)
+        left = len(app.screen.rows.queue)
+        await pilot.pause(0.4)
+        await pilot.press("i")
+        await until(lambda: f"{left - 1} hole" in lines(app)[1], seconds=20)
+        assert lines(app)[4][1:3] == "I*"
 
 
 async def test_without_an_index_bm25_answers_and_the_command_is_told(

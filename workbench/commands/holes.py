@@ -69,9 +69,8 @@ def show(found: Holes, k: int) -> None:
     names = [cut(side.encoder, 24) for side in (found.baseline, found.candidate)]
     click.echo(f"{names[1]} against {names[0]}, {found.queries} queries ({found.split})")
     if found.excluded:
-        say(
-            f"{count(found.excluded, 'query', 'queries')} without a positive grade in the catalog left out."
-        )
+        left_out = count(found.excluded, "query", "queries")
+        say(f"{left_out} without a positive grade in the catalog left out.")
     if found.bounds is None:
         say("No query is left: nothing to fill.")
         return

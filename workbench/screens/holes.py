@@ -12,7 +12,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from workbench import messages
-from workbench.holes import UNSEEN
+from workbench.holes import UNSEEN, HolesKnown, HolesProgress
 from workbench.messages import EvaluationKey
 from workbench.widgets.hole_list import HoleList
 from workbench.widgets.holes_head import HolesHead
@@ -100,11 +100,11 @@ class HolesScreen(Screen[None]):
             self.rows.mark(verdict, undone=message.action == "undo")
         self._tell()
 
-    def show_progress(self, message: messages.HolesProgress) -> None:
+    def show_progress(self, message: HolesProgress) -> None:
         if message.number == self._number and self.holes is None:
             self._tell(f"ranking: {message.done:,} of {message.total:,} queries")
 
-    def show_known(self, message: messages.HolesKnown) -> None:
+    def show_known(self, message: HolesKnown) -> None:
         if message.number != self._number:
             return
         if message.trouble is not None or message.holes is None:
@@ -118,7 +118,7 @@ class HolesScreen(Screen[None]):
             self.rows.know(message.grades)
         self._tell()
 
-    def _show_trouble(self, message: messages.HolesKnown) -> None:
+    def _show_trouble(self, message: HolesKnown) -> None:
         assert message.trouble is not None
         if message.grades is None:
             self.holes = None
