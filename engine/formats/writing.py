@@ -40,3 +40,17 @@ def csv_line(cells: Sequence[str]) -> str:
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n").writerow(cells)
     return buffer.getvalue()
+
+
+# A spreadsheet takes a cell that begins so for a formula (OWASP, "CSV Injection"), in full-width
+# forms too.
+_FORMULA = tuple("=+-@\t\r\n＝＋－＠")
+
+
+def inert_cell(text: str) -> str:
+    """`text` for a cell that a spreadsheet shows and never computes.
+
+    One that would be taken for a formula gets an apostrophe in front. For text that people or a
+    catalog wrote; numbers of ours keep their minus sign and do not go through here.
+    """
+    return f"'{text}" if text.lstrip(" \u00a0\ufeff").startswith(_FORMULA) else text

@@ -1,0 +1,212 @@
+"""What an evaluation shows, in sentences: no more than its interval allows, and no less."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.evaluation.frame import Evaluation
+from engine.evaluation.intervals import FEW_QUERIES, LEVEL, Delta
+from engine.formats.printable import printable
+from engine.measures import PRIMARY
+from engine.report.numbers import count, interval, number, p_value, signed
+
+BETTER, WORSE, NONE, UNKNOWN = "better", "worse", "no difference is shown", "nothing was measured"
+_SETS = {
+    "unseen": "queries that neither side was trained on",
+    "all": "judged queries, whatever their split",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """The first thing a reader meets.
+
+    Attributes:
+        call: `BETTER`, `WORSE`, `NONE` or `UNKNOWN`, by the interval of the primary measure.
+        title: the call as a sentence, hedged where the queries are few or were seen.
+        finding: the figures as a sentence, with interval, p, n and the set.
+        zero: whether zero is in the interval, and what that means.
+        cautions: what a reader must know before believing it.
+        left_out: which queries and judgments are not in the figures, and why.
+    """
+
+    call: str
+    title: str
+    finding: str
+    zero: str
+    cautions: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+
+def headline(evaluation: Evaluation, judged: int, said: int = 0, against: int = 0) -> Headline:
+    """Put an evaluation's primary measure into words.
+
+    Args:
+        judged: queries of the whole query set, those outside the split included.
+        said, against: grades by people's verdicts among the queries, and how many of them stand
+            against an imported judgment.
+    """
+    delta = evaluation.delta[PRIMARY]
+    call = _call(delta)
+    return Headline(
+        call,
+        _title(evaluation, call),
+        _finding(evaluation),
+        _zero(delta, call),
+        tuple(_cautions(evaluation, said, against)),
+        tuple(_left_out(evaluation, judged)),
+    )
+
+
+def set_name(evaluation: Evaluation) -> str:
+    """The queries in words: `queries that neither side was trained on`."""
+    return _SETS.get(evaluation.split, f"queries of the {evaluation.split} split")
+
+
+def seen(evaluation: Evaluation) -> int:
+    """How many queries of the means trained or chose a side."""
+    return sum(row.seen for row in evaluation.rows)
+
+
+def bounds_sentence(evaluation: Evaluation) -> str:
+    """How far unjudged hits could move the mean delta; "" where that cannot be said."""
+    if evaluation.bounds is None or evaluation.candidates != "catalog":
+        return ""
+    low, high = evaluation.bounds
+    if high - low < 1e-9:
+        return "Every result in either top ten is judged, so no missing judgment can move this."
+    means = [side.means["judged@10"] for side in (evaluation.baseline, evaluation.candidate)]
+    shares = " and ".join(f"{100 * mean:.0f} %" for mean in means if mean is not None)
+    turn = "could turn its sign" if low < 0 < high else "cannot turn its sign"
+    return (
+        f"{shares} of the top tens (baseline, candidate) are judged and the rest counts as "
+        f"worthless. Were every such result judged, the mean difference would lie between "
+        f"{signed(low)} and {signed(high)}: missing judgments {turn}."
+    )
+
+
+def _call(delta: Delta) -> str:
+    if delta.low is None or delta.high is None:
+        return UNKNOWN
+    if delta.low > 0:
+        return BETTER
+    return WORSE if delta.high < 0 else NONE
+
+
+def _names(evaluation: Evaluation) -> tuple[str, str]:
+    return printable(evaluation.baseline.encoder), printable(evaluation.candidate.encoder)
+
+
+def _title(evaluation: Evaluation, call: str) -> str:
+    base, candidate = _names(evaluation)
+    delta = evaluation.delta[PRIMARY]
+    if call == UNKNOWN:
+        if delta.n:
+            return f"One query tells nothing of {candidate} and {base}"
+        return f"Nothing was measured of {candidate} and {base}"
+    if call == NONE:
+        return f"No difference between {candidate} and {base} is shown"
+    verb = "may rank" if delta.rough or _disagree(delta) else "ranks"
+    title = f"{candidate} {verb} {call} than {base}"
+    if delta.rough:
+        return f"{title}: {count(delta.n, 'query', 'queries')} are too few to be sure"
+    return f"{title}, on queries it may know" if seen(evaluation) else title
+
+
+def _finding(evaluation: Evaluation) -> str:
+    delta = evaluation.delta[PRIMARY]
+    if not delta.n:
+        return "No query is left to measure."
+    base, candidate = _names(evaluation)
+    before, after = (side.means[PRIMARY] for side in (evaluation.baseline, evaluation.candidate))
+    what = "NDCG@10 over the whole catalog"
+    if evaluation.candidates != "catalog":
+        what = "NDCG@10 over the judged products alone"
+    return (
+        f"Mean {what} is {number(before)} with {base} and {number(after)} with {candidate}: a "
+        f"difference of {signed(delta.mean)} ({LEVEL:.0%} interval {interval(delta)}; "
+        f"p {p_value(delta.p)}; n = {delta.n:,} {set_name(evaluation)})."
+    ).replace("95%", "95 %")
+
+
+def _zero(delta: Delta, call: str) -> str:
+    if call == UNKNOWN:
+        return "There is no interval below two queries, so nothing can be concluded."
+    assert delta.low is not None and delta.high is not None
+    if call in (BETTER, WORSE):
+        what = "gain" if call == BETTER else "loss"
+        small, large = (number(end) for end in sorted((abs(delta.low), abs(delta.high))))
+        return (
+            f"Zero is outside the interval: the {what} may be as small as {small} or as large as "
+            f"{large}."
+        )
+    return (
+        f"Zero is inside the interval: these queries do not tell the sides apart. Anything from "
+        f"{signed(delta.low)} to {signed(delta.high)} is compatible with them, and that is not the "
+        "same as being equal."
+    )
+
+
+def _disagree(delta: Delta) -> bool:
+    """Whether interval and p stand on different sides of the same line."""
+    if delta.p is None or delta.low is None or delta.high is None:
+        return False
+    return (delta.p < 1 - LEVEL) != (delta.low > 0 or delta.high < 0)
+
+
+def _cautions(evaluation: Evaluation, said: int, against: int) -> list[str]:
+    delta = evaluation.delta[PRIMARY]
+    found = []
+    if delta.rough:
+        found.append(
+            f"With fewer than {FEW_QUERIES} queries the interval is wide and only roughly 95 %. "
+            "Read this as a hint of what to measure, not as a result; judge more queries."
+        )
+    if _disagree(delta):
+        found.append(
+            "The interval and p, which are made in different ways, disagree about zero: the "
+            "evidence is at its edge."
+        )
+    if known := seen(evaluation):
+        found.append(
+            f"{known:,} of the {evaluation.queries:,} queries trained or chose one of the sides. "
+            "That flatters it; only unseen queries say how it does on what people will type."
+        )
+    if said:
+        found.append(
+            f"{count(said, 'grade')} come from people's verdicts in this workspace, {against:,} "
+            "against an imported judgment. Verdicts on one side's results can favour the other; "
+            "`--judgments imported` leaves them out."
+        )
+    for side in (evaluation.baseline, evaluation.candidate):
+        if side.unanswered:
+            found.append(
+                f"{printable(side.encoder)} has no answer to {len(side.unanswered):,} of the "
+                f"{evaluation.queries:,} queries; each counts 0."
+            )
+    return found
+
+
+def _left_out(evaluation: Evaluation, judged: int) -> list[str]:
+    chosen = evaluation.queries + len(evaluation.excluded)
+    found = [f"{count(judged, 'query is', 'queries are')} judged; {evaluation.queries:,} are in."]
+    if rest := judged - chosen:
+        why = "are not in this split"
+        if evaluation.split == "unseen":
+            why = "trained or chose one of the sides or a parent of it (seen)"
+        found.append(f"{rest:,} left out: they {why}.")
+    if excluded := len(evaluation.excluded):
+        found.append(
+            f"{excluded:,} left out: no product of positive gain in the catalog, so no ranking of "
+            "them is better than another (excluded)."
+        )
+    if evaluation.absent:
+        found.append(
+            f"{count(evaluation.absent, 'judgment')} left out: the catalog lacks the product."
+        )
+    if without := evaluation.without_exact:
+        found.append(
+            f"{without:,} of those in have no Exact product: mrr@10, recall@50 and precision@10 "
+            "are 0 there by definition."
+        )
+    return found
