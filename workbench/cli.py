@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "undo": ("undo", "Take back what you judged last."),
     "redo": ("redo", "Give again what the last undo took back."),
     "separate": ("separate", "Let a query share no verdicts with its other spellings."),
+    "report": ("report", "Write a page of what both sides do to the judged queries."),
     "crossval": ("crossval", "Out-of-fold scores of a training recipe."),
     "train": ("train", "Fine-tune an encoder from flags or judgments."),
     "jobs": ("jobs", "Show background work; cancel it or read its log."),

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from engine.evaluation.distribution import Histogram
+from engine.evaluation.distribution import HARMED, IMPROVED, SAME, Histogram
 from engine.evaluation.intervals import Delta
 from engine.report.numbers import count, edge
 
 WIDTH = 760
-_REACHES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+_REACHES = (0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1, 0.16, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0)
 _WIDEST_COLUMN = 64.0
 # A bar of one query among thousands is still a mark.
 _LEAST = 2.0
+# Half of `5,000 unchanged`, and a gap.
+_BESIDE = 56.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +40,18 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The columns of one kind: "harmed", "unchanged" or "improved"."""
+    """The columns of one kind: "harmed", "unchanged" or "improved".
+
+    Attributes:
+        label, anchor: where its words stand, and which end of them: the three never overlap.
+    """
 
     kind: str
     x: float
     width: float
     queries: int
+    label: float
+    anchor: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +86,19 @@ def histogram_chart(found: Histogram, height: float = 250.0) -> HistogramChart:
 
 
 def _spans(columns: list[Column]) -> Iterable[Span]:
+    # There is always one column for the unchanged queries; the others' words begin beside its own.
+    middle = next((c.x + c.width / 2 for c in columns if c.kind == SAME), 0.0)
+    words = {
+        HARMED: (middle - _BESIDE, "end"),
+        SAME: (middle, "middle"),
+        IMPROVED: (middle + _BESIDE, "start"),
+    }
     for kind in dict.fromkeys(column.kind for column in columns):
         members = [column for column in columns if column.kind == kind]
         last = members[-1]
         width = last.x + last.width - members[0].x
-        yield Span(kind, members[0].x, width, sum(column.queries for column in members))
+        queries = sum(column.queries for column in members)
+        yield Span(kind, members[0].x, width, queries, *words[kind])
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +173,9 @@ class Part:
 def stacked(delta: Delta, width: float = WIDTH) -> tuple[Part, ...]:
     """Harmed, unchanged and improved queries as parts of one bar, in that order; empty ones too."""
     whole = delta.n or 1
-    counts = (("harmed", delta.harmed), ("unchanged", delta.unchanged))
+    counts = ((HARMED, delta.harmed), (SAME, delta.unchanged), (IMPROVED, delta.improved))
     parts, at = [], 0.0
-    for kind, queries in (*counts, ("improved", delta.improved)):
+    for kind, queries in counts:
         wide = width * queries / whole
         parts.append(Part(kind, at, wide, queries))
         at += wide

@@ -11,7 +11,7 @@ from engine.formats.printable import printable
 from engine.measures import PRIMARY
 
 TOP = 10
-_TITLE = 130
+_TITLE = 110
 
 
 @dataclass(frozen=True, slots=True)

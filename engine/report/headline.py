@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from engine.evaluation.frame import Evaluation
 from engine.evaluation.intervals import FEW_QUERIES, LEVEL, Delta
 from engine.formats.printable import printable
 from engine.measures import PRIMARY
+from engine.ranking.side_name import parse_side
 from engine.report.numbers import count, interval, number, p_value, signed
 
 BETTER, WORSE, NONE, UNKNOWN = "better", "worse", "no difference is shown", "nothing was measured"
+_LEVEL = f"{100 * LEVEL:.0f}\u00a0%"
 _SETS = {
     "unseen": "queries that neither side was trained on",
     "all": "judged queries, whatever their split",
@@ -63,6 +66,15 @@ def set_name(evaluation: Evaluation) -> str:
     return _SETS.get(evaluation.split, f"queries of the {evaluation.split} split")
 
 
+def side_labels(evaluation: Evaluation) -> tuple[str, str]:
+    """The sides' names as they are shown, without a run file's directories where it is clear."""
+    names = (evaluation.baseline.encoder, evaluation.candidate.encoder)
+    parsed = [parse_side(name) for name in names]
+    brief = [f"run:{Path(p.argument).name}" if p.kind == "run" else p.text for p in parsed]
+    first, second = map(printable, brief if brief[0] != brief[1] else names)
+    return first, second
+
+
 def seen(evaluation: Evaluation) -> int:
     """How many queries of the means trained or chose a side."""
     return sum(row.seen for row in evaluation.rows)
@@ -93,12 +105,8 @@ def _call(delta: Delta) -> str:
     return WORSE if delta.high < 0 else NONE
 
 
-def _names(evaluation: Evaluation) -> tuple[str, str]:
-    return printable(evaluation.baseline.encoder), printable(evaluation.candidate.encoder)
-
-
 def _title(evaluation: Evaluation, call: str) -> str:
-    base, candidate = _names(evaluation)
+    base, candidate = side_labels(evaluation)
     delta = evaluation.delta[PRIMARY]
     if call == UNKNOWN:
         if delta.n:
@@ -117,16 +125,16 @@ def _finding(evaluation: Evaluation) -> str:
     delta = evaluation.delta[PRIMARY]
     if not delta.n:
         return "No query is left to measure."
-    base, candidate = _names(evaluation)
+    base, candidate = side_labels(evaluation)
     before, after = (side.means[PRIMARY] for side in (evaluation.baseline, evaluation.candidate))
     what = "NDCG@10 over the whole catalog"
     if evaluation.candidates != "catalog":
         what = "NDCG@10 over the judged products alone"
     return (
         f"Mean {what} is {number(before)} with {base} and {number(after)} with {candidate}: a "
-        f"difference of {signed(delta.mean)} ({LEVEL:.0%} interval {interval(delta)}; "
-        f"p {p_value(delta.p)}; n = {delta.n:,} {set_name(evaluation)})."
-    ).replace("95%", "95 %")
+        f"difference of {signed(delta.mean)} ({_LEVEL} interval {interval(delta)}; "
+        f"p\u00a0{p_value(delta.p)}; n\u00a0=\u00a0{delta.n:,} {set_name(evaluation)})."
+    )
 
 
 def _zero(delta: Delta, call: str) -> str:
@@ -178,10 +186,11 @@ def _cautions(evaluation: Evaluation, said: int, against: int) -> list[str]:
             "against an imported judgment. Verdicts on one side's results can favour the other; "
             "`--judgments imported` leaves them out."
         )
-    for side in (evaluation.baseline, evaluation.candidate):
+    sides = (evaluation.baseline, evaluation.candidate)
+    for name, side in zip(side_labels(evaluation), sides, strict=True):
         if side.unanswered:
             found.append(
-                f"{printable(side.encoder)} has no answer to {len(side.unanswered):,} of the "
+                f"{name} has no answer to {len(side.unanswered):,} of the "
                 f"{evaluation.queries:,} queries; each counts 0."
             )
     return found

@@ -15,7 +15,7 @@ from engine.evaluation.intervals import Delta
 from engine.formats.printable import printable
 from engine.measures import DEFINITIONS, PRIMARY
 from engine.report import charts, numbers
-from engine.report.headline import bounds_sentence, set_name
+from engine.report.headline import bounds_sentence, set_name, side_labels
 from engine.report.report import Report
 
 EXAMPLE_MEASURES = (PRIMARY, "rbo_ideal", "mrr@10", "recall@50", "judged@10")
@@ -54,6 +54,7 @@ def render_html(report: Report) -> str:
         report=report,
         evaluation=evaluation,
         sides=(evaluation.baseline, evaluation.candidate),
+        labels=side_labels(evaluation),
         primary=PRIMARY,
         delta=delta,
         set_name=set_name(evaluation),

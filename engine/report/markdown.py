@@ -1,0 +1,182 @@
+"""The report as Markdown: the same figures and words, drawn by no chart."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from engine.evaluation.frame import Group
+from engine.evaluation.intervals import Delta
+from engine.formats.printable import printable
+from engine.measures import PRIMARY
+from engine.report.examples import Example, Result
+from engine.report.headline import bounds_sentence, set_name, side_labels
+from engine.report.numbers import count, edge, interval, number, p_value, signed
+from engine.report.page import EXAMPLE_MEASURES, measure_rows, settings_of
+from engine.report.provenance import SideFacts
+from engine.report.report import Report
+
+# Everything that CommonMark or a table would obey; an @ or a colon could make a link of its own.
+_OBEYED = re.compile(r"([\\`*_{}\[\]<>()#+!|~&:@=\-])")
+
+
+def render_markdown(report: Report) -> str:
+    """The whole report. Text of the catalog and of people is escaped."""
+    return "\n".join(_lines(report)) + "\n"
+
+
+def plain(text: str) -> str:
+    """`text` on one line, shown as it is."""
+    shown = _OBEYED.sub(r"\\\1", printable(text))
+    return re.sub(r"(?i)\bwww\.", r"www\\.", shown)
+
+
+def _lines(report: Report) -> Iterator[str]:
+    evaluation, head = report.evaluation, report.headline
+    delta = evaluation.delta[PRIMARY]
+    yield f"# {plain(head.title)}"
+    yield from ("", plain(head.finding), "", plain(head.zero), "")
+    counts = f"{delta.improved} improved, {delta.unchanged} unchanged, {delta.harmed} harmed"
+    within = f"unchanged within ±{evaluation.unchanged:g}"
+    yield f"Of {count(delta.n, 'query', 'queries')}: {counts} ({within})."
+    if head.cautions:
+        yield from ("", "**Read with care**", "", *(f"- {plain(line)}" for line in head.cautions))
+    said = [*filter(None, [bounds_sentence(evaluation)]), *head.left_out]
+    yield from ("", "**What the figures are over**", "", *(f"- {plain(line)}" for line in said))
+    yield from _measures(report)
+    yield from _distributions(report)
+    for column, groups in report.breakdowns.items():
+        yield from ("", f"## {PRIMARY} by {plain(column)}", "")
+        headers = ["", "n", "baseline", "candidate", "difference", "95 % interval", "+ / = / −"]
+        yield from _table(headers, (_group(value, group) for value, group in groups.items()))
+    names = [plain(name) for name in side_labels(evaluation)]
+    for title, shown, none in (
+        ("Best wins", report.wins, "No win is shown."),
+        ("Worst harms", report.harms, "No harm is shown."),
+    ):
+        yield from ("", f"## {title}", "")
+        if not shown:
+            yield none
+        for example in shown:
+            yield from _example(example, names)
+    yield from _origin(report)
+
+
+def _measures(report: Report) -> Iterator[str]:
+    evaluation = report.evaluation
+    sides = [plain(name) for name in side_labels(evaluation)]
+    yield from ("", "## All measures", "")
+    about = f"{count(evaluation.queries, 'query', 'queries')} ({set_name(evaluation)})"
+    yield f"Means over the {about}; candidates: {evaluation.candidates}."
+    yield from ("Random: what a random ranking scores.", "")
+    headers = ["measure", *sides, "difference", "95 % interval", "p", "+ / = / −", "n", "random"]
+    yield from _table(
+        headers,
+        (
+            [
+                plain(row.name),
+                number(row.before),
+                number(row.after),
+                *_delta(row.delta),
+                "" if row.floor is None else number(row.floor),
+            ]
+            for row in measure_rows(report)
+        ),
+    )
+    if evaluation.rbo is not None:
+        yield from ("", f"Rank-biased overlap of the two sides: {number(evaluation.rbo)}.")
+    if report.cosines:
+        before, after = report.cosines["baseline"], report.cosines["candidate"]
+        yield ""
+        yield from _table(
+            ["cosine", *sides],
+            ([plain(name), number(before[name]), number(after[name])] for name in before),
+        )
+
+
+def _distributions(report: Report) -> Iterator[str]:
+    for name, found in report.distributions.items():
+        yield from ("", f"## Differences of {plain(name)}", "")
+        most = max((len(bar.query_ids) for bar in found.bars), default=1) or 1
+        rows = []
+        for bar in found.bars:
+            drawn = "█" * round(24 * len(bar.query_ids) / most)
+            span = f"{edge(bar.low)} to {edge(bar.high)}"
+            rows.append([span, bar.kind, str(len(bar.query_ids)), drawn])
+        yield from _table(["difference", "", "queries", ""], rows)
+
+
+def _example(example: Example, names: Sequence[str]) -> Iterator[str]:
+    row = example.row
+    yield from (f"### {plain(row.query)}", "")
+    pairs = ", ".join(
+        f"{name} {number(row.baseline[name], 3)} → {number(row.candidate[name], 3)}"
+        for name in EXAMPLE_MEASURES
+    )
+    yield f"{PRIMARY} {signed(row.delta[PRIMARY], 3)}; {plain(pairs)}"
+    yield ""
+    longest = max(len(example.baseline), len(example.candidate))
+    left, right = (
+        [*map(_result, side), *[""] * (longest - len(side))]
+        for side in (example.baseline, example.candidate)
+    )
+    rows = (
+        [str(rank), one, two] for rank, (one, two) in enumerate(zip(left, right, strict=True), 1)
+    )
+    yield from _table(["", *names], rows)
+    yield ""
+
+
+def _result(hit: Result) -> str:
+    return f"{hit.mark} **{hit.grade or '·'}** {plain(hit.title)}"
+
+
+def _origin(report: Report) -> Iterator[str]:
+    origin, evaluation = report.provenance, report.evaluation
+    yield from ("", "## How this was made", "")
+    yield f"- date: {origin.made}"
+    yield f"- workspace: {plain(origin.workspace)}"
+    yield from (f"- {name} hash: {plain(value)}" for name, value in evaluation.inputs.items())
+    yield f"- gains: {plain(settings_of(evaluation.gains))}"
+    yield f"- unchanged within: ±{evaluation.unchanged:g}; rbo persistence {evaluation.rbo_p:g}"
+    yield f"- versions: {plain(settings_of(origin.versions))}"
+    for role, side in zip(("baseline", "candidate"), origin.sides, strict=True):
+        yield f"- {role}: {'; '.join(_side(side))}"
+    yield from ("", "In the directory of this workspace:", "")
+    yield from (f"    {printable(text)}" for text, _ in origin.commands)
+
+
+def _side(side: SideFacts) -> Iterator[str]:
+    yield plain(side.name)
+    for name, value in (
+        ("from", side.source),
+        ("fingerprint", side.fingerprint),
+        ("build", side.build),
+        ("made", side.created),
+        ("recipe", f"{side.recipe} {settings_of(side.parameters)}" if side.recipe else ""),
+        ("trained on", count(side.trained, "query", "queries") if side.trained else ""),
+        ("training data", settings_of(side.data)),
+        ("parents", ", ".join(parent.name for parent in side.parents)),
+        ("verdict on its run", str(side.verdict.get("call", ""))),
+    ):
+        if value:
+            yield f"{name} {plain(value)}"
+
+
+def _group(value: str, group: Group) -> list[str]:
+    delta = group.delta[PRIMARY]
+    mean, span, _, counts, n = _delta(delta)
+    sides = (number(group.baseline[PRIMARY]), number(group.candidate[PRIMARY]))
+    return [plain(value) or "(none)", n, *sides, mean, span, counts]
+
+
+def _delta(delta: Delta) -> list[str]:
+    counts = f"{delta.improved} / {delta.unchanged} / {delta.harmed}"
+    return [signed(delta.mean), interval(delta), plain(p_value(delta.p)), counts, str(delta.n)]
+
+
+def _table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(headers)} |"
+    yield f"|{' --- |' * len(headers)}"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
