@@ -1,0 +1,114 @@
+"""The headline says what the interval allows, no more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from engine.evaluation.frame import Evaluation
+from engine.evaluation.intervals import Delta
+from engine.measures import PRIMARY
+from engine.report.headline import (
+    BETTER,
+    NONE,
+    UNKNOWN,
+    WORSE,
+    bounds_sentence,
+    headline,
+    side_labels,
+)
+from tests.report.hostile import evaluated
+
+
+@pytest.fixture(scope="module")
+def evaluation() -> Evaluation:
+    return evaluated(24, split="unseen")
+
+
+def with_delta(
+    evaluation: Evaluation, low: float | None, high: float | None, p: float = 0.01, n: int = 24
+) -> Evaluation:
+    mean = None if low is None or high is None else (low + high) / 2
+    delta = Delta(mean, low, high, p, improved=n, unchanged=0, harmed=0, n=n)
+    return replace(evaluation, delta={**evaluation.delta, PRIMARY: delta})
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "p", "call", "title"),
+    [
+        (0.001, 0.05, 0.04, BETTER, "<i>tuned ranks better than base"),
+        (-0.05, -0.001, 0.04, WORSE, "<i>tuned ranks worse than base"),
+        (-0.001, 0.05, 0.06, NONE, "No difference between <i>tuned and base is shown"),
+        (0.0, 0.0, 1.0, NONE, "No difference between <i>tuned and base is shown"),
+        (0.0, 0.05, 0.06, NONE, "No difference between <i>tuned and base is shown"),
+        (0.001, 0.05, 0.06, BETTER, "<i>tuned may rank better than base"),
+    ],
+)
+def test_the_call_is_the_intervals(
+    evaluation: Evaluation, low: float, high: float, p: float, call: str, title: str
+) -> None:
+    found = headline(with_delta(evaluation, low, high, p), 24)
+    assert (found.call, found.title) == (call, title)
+    assert ("inside the interval" in found.zero) == (low <= 0 <= high)
+    disagree = "disagree about zero" in " ".join(found.cautions)
+    assert disagree == ((p < 0.05) != (low > 0 or high < 0))
+
+
+def test_the_finding_names_measure_set_interval_p_and_n(evaluation: Evaluation) -> None:
+    said = headline(with_delta(evaluation, -0.0213, 0.0171, 0.0004), 24).finding
+    said = said.replace("\u00a0", " ")
+    for part in ("NDCG@10", "whole catalog", "−0.0213 to +0.0171", "p < 0.001", "n = 24 queries"):
+        assert part in said
+    assert "neither side was trained on" in said
+
+
+def test_few_queries_are_never_a_sure_thing(evaluation: Evaluation) -> None:
+    found = headline(with_delta(evaluation, 0.01, 0.05, n=12), 24)
+    assert "may rank better" in found.title and "12 queries are too few" in found.title
+    assert "fewer than 20 queries" in found.cautions[0]
+
+
+def test_one_query_is_nothing(evaluation: Evaluation) -> None:
+    found = headline(with_delta(evaluation, None, None, n=1), 24)
+    assert found.call == UNKNOWN and "One query tells nothing" in found.title
+
+
+def test_seen_queries_are_said_in_the_title(evaluation: Evaluation) -> None:
+    rows = tuple(replace(row, seen=number < 5) for number, row in enumerate(evaluation.rows))
+    found = headline(with_delta(replace(evaluation, rows=rows), 0.01, 0.05), 24)
+    assert found.title.endswith("on queries it may know")
+    assert "5 of the 24 queries trained or chose" in " ".join(found.cautions)
+
+
+def test_what_is_left_out_is_counted_and_explained(evaluation: Evaluation) -> None:
+    left_out = " ".join(headline(replace(evaluation, excluded=("x", "y")), 36).left_out)
+    assert "36 queries are judged; 24 are in." in left_out
+    assert "10 left out" in left_out and "(seen)" in left_out
+    assert "2 left out: no product of positive gain" in left_out
+
+
+def test_bounds_say_whether_missing_judgments_could_turn_it(evaluation: Evaluation) -> None:
+    assert "could turn its sign" in bounds_sentence(replace(evaluation, bounds=(-0.1, 0.2)))
+    assert "cannot turn its sign" in bounds_sentence(replace(evaluation, bounds=(0.1, 0.2)))
+    assert "no missing judgment" in bounds_sentence(replace(evaluation, bounds=(0.1, 0.1)))
+
+
+def test_verdicts_that_counted_are_said(evaluation: Evaluation) -> None:
+    [*_, said] = headline(evaluation, 24, said=5, against=2).cautions
+    assert "5 grades come from people's verdicts" in said and "2 against" in said
+
+
+def test_a_run_is_called_by_its_file_where_that_is_clear(evaluation: Evaluation) -> None:
+    sides = [
+        replace(evaluation.baseline, encoder=f"run:/tmp/{name}") for name in ("a.csv", "b.csv")
+    ]
+    assert side_labels(replace(evaluation, baseline=sides[0], candidate=sides[1])) == (
+        "run:a.csv",
+        "run:b.csv",
+    )
+    other = replace(sides[0], encoder="run:/var/a.csv")
+    assert side_labels(replace(evaluation, baseline=sides[0], candidate=other)) == (
+        "run:/tmp/a.csv",
+        "run:/var/a.csv",
+    )
