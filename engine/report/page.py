@@ -135,6 +135,7 @@ def _templates() -> jinja2.Environment:
         "p": numbers.p_value,
         "edge": numbers.edge,
         "counted": numbers.count,
+        "grouped": "{:,}".format,
         "share": numbers.share,
         "settings": settings_of,
         "query_delta": query_delta,

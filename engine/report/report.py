@@ -27,7 +27,8 @@ class Report:
     """What two sides did to a query set, and where that comes from.
 
     Attributes:
-        cosines: "baseline" and "candidate" -> name -> value; empty where they were not asked for.
+        cosines: "baseline" and "candidate" -> name -> value; empty where they were not asked for,
+            or where neither side has vectors.
         distributions: measure -> its per-query deltas in bars.
         breakdowns: query column -> value -> the figures of its queries.
         wins, harms: the most improved queries, best first, and the most harmed, worst first.
@@ -119,7 +120,7 @@ def assemble(
     return Report(
         evaluation=evaluation,
         headline=headline(evaluation, judged, *said),
-        cosines=cosines or {},
+        cosines=cosines if cosines and any(map(_known, cosines.values())) else {},
         distributions={
             name: histogram(
                 {row.query_id: row.delta[name] for row in evaluation.rows}, evaluation.unchanged
@@ -132,6 +133,10 @@ def assemble(
         harms=harms,
         provenance=origin,
     )
+
+
+def _known(values: Cosines) -> bool:
+    return any(value is not None for value in values.values())
 
 
 def _columns(evaluation: Evaluation) -> list[str]:
