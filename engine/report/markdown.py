@@ -16,8 +16,10 @@ from engine.report.page import EXAMPLE_MEASURES, measure_rows, settings_of
 from engine.report.provenance import SideFacts
 from engine.report.report import Report
 
-# Everything that CommonMark or a table would obey; an @ or a colon could make a link of its own.
-_OBEYED = re.compile(r"([\\`*_{}\[\]<>()#+!|~&:@=\-])")
+# What CommonMark or a table obeys inside a line, and what GitHub makes a link of.
+_OBEYED = re.compile(
+    r"([\\`*_{}\[\]<>#|~&]|(?<=[a-z]):(?=\S)|(?<=\bwww)\.|@(?=[\w-]+\.))", re.IGNORECASE
+)
 
 
 def render_markdown(report: Report) -> str:
@@ -26,9 +28,8 @@ def render_markdown(report: Report) -> str:
 
 
 def plain(text: str) -> str:
-    """`text` on one line, shown as it is."""
-    shown = _OBEYED.sub(r"\\\1", printable(text))
-    return re.sub(r"(?i)\bwww\.", r"www\\.", shown)
+    """`text` shown as it is, inside a line: never at its start."""
+    return _OBEYED.sub(r"\\\1", printable(text))
 
 
 def _lines(report: Report) -> Iterator[str]:

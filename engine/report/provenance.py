@@ -12,7 +12,7 @@ from typing import Any
 
 from engine import __version__
 from engine.encoders.lineage import Ancestor, lineage
-from engine.encoders.registry import resolve
+from engine.encoders.registry import BASE, resolve
 from engine.errors import RankbenchError
 from engine.evaluation.frame import Evaluation
 from engine.ranking.comparer import Comparer
@@ -116,7 +116,14 @@ def commands(
         (f"rankbench train --from-card {encoder}", f"makes {encoder} again, under another name")
         for encoder in dict.fromkeys(parse_side(side.name).encoder for side in sides if side.recipe)
     ]
-    found.append(("rankbench index", "encodes what changed in the catalog"))
+    encoders = dict.fromkeys(parse_side(side.name).encoder or BASE for side in sides)
+    found += [
+        (
+            f"rankbench index{'' if encoder == BASE else f' --encoder {encoder}'}",
+            "encodes what changed",
+        )
+        for encoder in encoders
+    ]
     extra = " --cosines" if cosines else ""
     found += [
         (f"rankbench eval {asked}{extra} --per-query", "prints the table and every query"),

@@ -98,7 +98,7 @@ def test_markdown_tables_keep_their_columns(report: Report) -> None:
 def test_markdown_has_the_numbers_of_the_evaluation(report: Report) -> None:
     text = render(report, "md")
     delta = report.evaluation.delta[PRIMARY]
-    [line] = [line for line in text.splitlines() if line.startswith(r"| ndcg\@10 |")]
+    [line] = [line for line in text.splitlines() if line.startswith("| ndcg@10 |")]
     cells = [cell.strip() for cell in line.strip("|").split("|")]
     assert float(cells[3].replace("−", "-")) == pytest.approx(delta.mean, abs=5.1e-5)
     assert cells[7] == str(delta.n)
