@@ -63,7 +63,8 @@ def headline(evaluation: Evaluation, judged: int, said: int = 0, against: int = 
 
 def set_name(evaluation: Evaluation) -> str:
     """The queries in words: `queries that neither side was trained on`."""
-    return _SETS.get(evaluation.split, f"queries of the {evaluation.split} split")
+    name = _SETS.get(evaluation.split, f"queries of the {evaluation.split} split")
+    return f"{name}, of the set {printable(evaluation.query_set)}" if evaluation.query_set else name
 
 
 def side_labels(evaluation: Evaluation) -> tuple[str, str]:
@@ -201,7 +202,9 @@ def _left_out(evaluation: Evaluation, judged: int) -> list[str]:
     found = [f"{count(judged, 'query is', 'queries are')} judged; {evaluation.queries:,} are in."]
     if rest := judged - chosen:
         why = "are not in this split"
-        if evaluation.split == "unseen":
+        if evaluation.query_set:
+            why = "are not in this set and split"
+        elif evaluation.split == "unseen":
             why = "trained or chose one of the sides or a parent of it (seen)"
         found.append(f"{rest:,} left out: they {why}.")
     if excluded := len(evaluation.excluded):

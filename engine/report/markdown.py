@@ -84,6 +84,13 @@ def _measures(report: Report) -> Iterator[str]:
             for row in measure_rows(report)
         ),
     )
+    if weighted := evaluation.weighted.get(PRIMARY):
+        yield from (
+            "",
+            f"Weighted by traffic, {PRIMARY}: {number(weighted.baseline)} to "
+            f"{number(weighted.candidate)}, {signed(weighted.delta)} ({interval(weighted)}; n "
+            f"{weighted.n:,}, effective n {weighted.n_effective:.1f}).",
+        )
     if evaluation.rbo is not None:
         yield from ("", f"Rank-biased overlap of the two sides: {number(evaluation.rbo)}.")
     if report.cosines:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from engine.evaluation.intervals import Delta
+from engine.evaluation.traffic import Weighted
 
 DIGITS = 4
 
@@ -29,7 +30,7 @@ def p_value(p: float | None) -> str:
     return "< 0.001" if p is not None and p < 0.001 else number(p, 3)
 
 
-def interval(delta: Delta) -> str:
+def interval(delta: Delta | Weighted) -> str:
     """`−0.0021 to +0.0170`; a dash below two queries."""
     if delta.low is None or delta.high is None:
         return "—"

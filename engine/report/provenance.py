@@ -110,6 +110,8 @@ def commands(
     """(command, what it does), in the order in which they are typed."""
     names = [shlex.quote(side.name) for side in sides]
     asked = f"--baseline {names[0]} --candidate {names[1]} --split {evaluation.split}"
+    if evaluation.query_set:
+        asked += f" --set {shlex.quote(evaluation.query_set)}"
     if not verdicts:
         asked += " --judgments imported"
     found = [

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from engine.catalog.queries import WEIGHT
 from engine.errors import RankbenchError
+from engine.evaluation.breakdowns import DERIVED
 from engine.evaluation.cosines import Cosines, side_cosines
 from engine.evaluation.distribution import Histogram, histogram
 from engine.evaluation.evaluate import Progress, breakdown
@@ -50,6 +52,7 @@ def report_query_set(
     candidate: str = "",
     split: str = "unseen",
     *,
+    query_set: str = "",
     most_examples: int = EXAMPLES,
     cosines: bool = True,
     verdicts: bool = True,
@@ -59,7 +62,7 @@ def report_query_set(
     """Evaluate the workspace's query set once over its catalog and put the report together.
 
     Args:
-        baseline, candidate, split, verdicts, progress: as in `evaluate_query_set`.
+        baseline, candidate, split, query_set, verdicts, progress: as in `evaluate_query_set`.
         most_examples: queries shown at most with their lists, of wins and of harms each.
         cosines: whether to compare queries with the fields of their products, which encodes each
             field once.
@@ -77,6 +80,7 @@ def report_query_set(
         candidate,
         "catalog",
         split,
+        query_set=query_set,
         verdicts=verdicts,
         keep_rankings=True,
         progress=progress,
@@ -146,8 +150,10 @@ def _columns(evaluation: Evaluation) -> list[str]:
         "split": {row.split or "" for row in rows},
         "seen": {row.seen for row in rows},
     }
-    for name in sorted({name for row in rows for name in row.columns}):
+    for name in sorted({name for row in rows for name in row.columns if name != WEIGHT}):
         values.setdefault(name, {row.columns.get(name, "") for row in rows})
+    for name in DERIVED:
+        values.setdefault(name, {row.derived.get(name, "") for row in rows})
     return [name for name, found in values.items() if 1 < len(found) <= _MOST_GROUPS]
 
 

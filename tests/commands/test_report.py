@@ -19,7 +19,7 @@ def sides(root: Path) -> list[object]:
 def test_the_page_goes_to_the_workspaces_reports(workspace: Path, rankbench: Any) -> None:
     result = rankbench("report", *sides(workspace))
     assert result.code == 0, result.err
-    [made] = (workspace / "reports").iterdir()
+    [made] = (workspace / "reports").glob("*.html")
     assert made.name.startswith("bm25-against-base-all-") and made.suffix == ".html"
     assert str(made) in result.err and result.out == ""
     page = html.unescape(made.read_text(encoding="utf-8"))

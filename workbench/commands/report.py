@@ -10,6 +10,7 @@ import click
 
 from engine.errors import RankbenchError, UsageError
 from engine.workspace import Workspace
+from workbench.commands.evaluate import keep_run
 from workbench.commands.options import with_workspace
 from workbench.commands.output import cut, progress_bar, say
 
@@ -34,6 +35,7 @@ _SUFFIXES = {"htm": "html", "markdown": "md"}
     show_default=True,
     help="Which queries; unseen: those neither side was trained on.",
 )
+@click.option("--set", "query_set", metavar="NAME", default="", help="Only this query set.")
 @click.option(
     "--judgments",
     type=click.Choice(["all", "imported"]),
@@ -67,6 +69,7 @@ def command(
     baseline: str | None,
     candidate: str | None,
     split: str,
+    query_set: str,
     judgments: str,
     form: str | None,
     examples: int,
@@ -92,6 +95,7 @@ def command(
                 baseline or workspace.settings.baseline,
                 candidate or "",
                 split,
+                query_set=query_set,
                 most_examples=examples,
                 cosines=cosines and form != "csv",
                 verdicts=judgments == "all",
@@ -101,6 +105,7 @@ def command(
     finally:
         comparer.close()
     evaluation = report.evaluation
+    keep_run(workspace, evaluation, "report")
     sides = (evaluation.candidate.encoder, evaluation.baseline.encoder)
     path = output or workspace.reports_dir / _file_name(*sides, split, form)
     write_lines(path, [render(report, form)])
