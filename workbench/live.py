@@ -11,15 +11,19 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 from engine.encoders.threads import settle_threads
+from engine.errors import RankbenchError
 from engine.evaluation.frame import Evaluation
 from engine.evaluation.holes import Holes, TopTens
 from engine.evaluation.query_set import evaluate_query_set, holes_of, top_tens
 from engine.index.build import active_build
 from engine.ranking.comparer import Comparer, SideStatus
+from engine.ranking.judged_near import Nearby
 from engine.ranking.ranking import Ranking
 from engine.ranking.sides import EncoderSide, Side, open_encoder_side, parse_side
+from engine.ranking.why import Explainer, Why, Work
 from engine.workspace import Workspace
 from workbench.searching import LOADING
 
@@ -34,6 +38,7 @@ class LiveComparer(Comparer):
         self._loaded: dict[str, EncoderSide] = {}
         self._arrived: deque[str] = deque()
         self._beside = ThreadPoolExecutor(max_workers=1)
+        self._explainer = Explainer(self, self._together)
 
     def prepare(self, name: str) -> None:
         """Load the encoder behind `name`. For the loading thread: touches no shared connection."""
@@ -92,16 +97,42 @@ class LiveComparer(Comparer):
         """The holes in `tops` by what is judged now."""
         return holes_of(self, tops)
 
+    def explain(
+        self,
+        query: str,
+        product_id: str,
+        baseline: str,
+        candidate: str,
+        pause: Callable[[], object] = lambda: None,
+    ) -> Why:
+        """As `Explainer.explain`; an encoder that is not in memory yet is not waited for."""
+        self._check_loaded(baseline, candidate)
+        return self._explainer.explain(query, product_id, baseline, candidate, pause)
+
+    def nearby(self, query: str, product_id: str, baseline: str, candidate: str) -> Nearby:
+        """As `Explainer.nearby`: a step at a time."""
+        self._check_loaded(baseline, candidate)
+        return self._explainer.nearby(query, product_id, baseline, candidate)
+
+    def _check_loaded(self, *names: str) -> None:
+        for encoder in filter(None, (parse_side(name).encoder for name in names)):
+            if encoder not in self._loaded:
+                active_build(self.ws, encoder)
+                raise RankbenchError(f"{encoder} is not in memory yet.", "Wait a moment.")
+
     def _rank(self, text: str, sides: Sequence[Side]) -> list[Ranking]:
-        # Each encoder on a thread of its own: two together take little longer than one.
         names = {parse_side(side.name).argument for side in sides}
         encoders = [self._loaded[name] for name in sorted(names & self._loaded.keys())]
-        beside = [self._beside.submit(side.vector, text) for side in encoders[1:]]
-        for side in encoders[:1]:
-            side.vector(text)
-        for vector in beside:
-            vector.result()
+        self._together([partial(side.vector, text) for side in encoders])
         return super()._rank(text, sides)
+
+    def _together(self, works: Sequence[Work]) -> None:
+        """Each encoder's work on a thread of its own: two together take little longer than one."""
+        beside = [self._beside.submit(work) for work in works[1:]]
+        for work in works[:1]:
+            work()
+        for done in beside:
+            done.result()
 
     def _as_loaded(self, side: SideStatus) -> SideStatus:
         """Ready once it is in memory; `LOADING` as long as what is in memory is not the newest."""

@@ -24,6 +24,8 @@ from workbench.messages import EvaluationKey, Request, Trouble
 
 if TYPE_CHECKING:
     from engine.ranking.comparison import Comparison
+    from engine.ranking.judged_near import Nearby
+    from engine.ranking.why import Why
 
 # More rows than the tallest terminal shows, so that a list scrolls without another search.
 ROWS = 50
@@ -75,6 +77,15 @@ class ComparerLike(Protocol):
         progress: Callable[[int, int], None] | None = None,
     ) -> Any: ...
     def holes(self, tops: Any) -> Any: ...
+    def explain(
+        self,
+        query: str,
+        product_id: str,
+        baseline: str,
+        candidate: str,
+        pause: Callable[[], object] = lambda: None,
+    ) -> Why: ...
+    def nearby(self, query: str, product_id: str, baseline: str, candidate: str) -> Nearby: ...
     def refresh(self) -> None: ...
     def close(self) -> None: ...
 
@@ -83,7 +94,7 @@ Task = Callable[[ComparerLike], Message | None]
 
 
 class Abandoned(Exception):
-    """Raised inside an evaluation that nobody waits for any more."""
+    """Raised inside a long task that nobody waits for any more."""
 
 
 class SearchThread:
@@ -138,6 +149,16 @@ class SearchThread:
         with self._condition:
             self._tasks.append(task)
             self._condition.notify_all()
+
+    def let_search_pass(self) -> None:
+        """Run the waiting search, if any. For a long task, between two of its steps.
+
+        Raises:
+            Abandoned: the app is leaving.
+        """
+        if self._stopping:
+            raise Abandoned
+        self._search_waiting()
 
     def load(self, name: str) -> None:
         """Load the side `name` beside the searches.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -96,40 +94,14 @@ def _vectors(encoder: Encoder, texts: Sequence[str], cache: Path) -> np.ndarray:
     import numpy as np
 
     from engine.catalog.template import content_hashes
+    from engine.encoders.kept_vectors import read_vectors, write_vectors
 
     hashes = content_hashes(texts)
-    kept = _read(cache, encoder.dim)
+    kept = read_vectors(cache, encoder.dim)
     missing = [(text, key) for text, key in zip(texts, hashes, strict=True) if key not in kept]
     if missing:
         missing.sort(key=lambda item: len(item[0]))
         vectors = encoder.encode_documents([text for text, _ in missing])
         kept |= {key: vector for (_, key), vector in zip(missing, vectors, strict=True)}
-        _write(cache, kept)
+        write_vectors(cache, kept)
     return np.stack([kept[key] for key in hashes])
-
-
-def _read(cache: Path, dim: int) -> dict[str, np.ndarray]:
-    import numpy as np
-
-    try:
-        with np.load(cache) as data:
-            keys, vectors = data["keys"].tolist(), data["vectors"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return {}
-    if vectors.ndim != 2 or vectors.shape != (len(keys), dim):
-        return {}
-    return dict(zip(keys, vectors, strict=True))
-
-
-def _write(cache: Path, kept: Mapping[str, np.ndarray]) -> None:
-    """A cache that cannot be written costs time, nothing else."""
-    import numpy as np
-
-    beside = cache.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        cache.parent.mkdir(exist_ok=True)
-        with beside.open("wb") as file:
-            np.savez(file, keys=np.array(list(kept)), vectors=np.stack(list(kept.values())))
-        os.replace(beside, cache)
-    except OSError:
-        beside.unlink(missing_ok=True)

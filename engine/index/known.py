@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable
 from contextlib import closing, suppress
 from pathlib import Path
 
+from engine.errors import RankbenchError
 from engine.index.store import ITEMS, read_items
 from engine.workspace import Workspace
 
@@ -83,6 +84,26 @@ def open_known(ws: Workspace) -> KnownProducts:
     connection = sqlite3.connect(":memory:")
     _fill(connection, stamp, pairs)
     return KnownProducts(connection)
+
+
+def title_of(ws: Workspace, product_id: str) -> str:
+    """The product's title.
+
+    Raises:
+        RankbenchError: the catalog has no such product, or cannot be read.
+    """
+    known = open_known(ws)
+    try:
+        title = known.title(product_id)
+        near = known.near(product_id) if title is None else ""
+    finally:
+        known.close()
+    if title is None:
+        raise RankbenchError(
+            f"The catalog has no product {product_id!r}.",
+            f"Is it {near!r}?" if near else "`rankbench search QUERY --json` shows the ids.",
+        )
+    return title
 
 
 def _stamp(ws: Workspace) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from engine.catalog.normalise import clean_query
 from engine.catalog.queries import JudgedQuery
@@ -187,11 +188,12 @@ class Comparer:
 
     def product(self, product_id: str) -> dict[str, str]:
         """Every field of one product, as text; empty ones left out."""
-        quoted = product_id.replace("'", "''")
-        table = open_table(self.ws, ITEMS)
-        found = reading(table.search().where(f"product_id = '{quoted}'").limit(1).to_list)
-        row = found[0] if found else {}
+        row = self._row(product_id)
         return {k: str(v) for k, v in row.items() if k not in DERIVED and v not in (None, "")}
+
+    def encoded_text(self, product_id: str) -> str:
+        """The product's text by the workspace's template; "" for none, or for no such product."""
+        return str(self._row(product_id).get("text") or "")
 
     def refresh(self) -> None:
         """Forget what is cached of the catalog and the judgments; the next use reads them again."""
@@ -203,6 +205,12 @@ class Comparer:
     def close(self) -> None:
         self._judged.close()
         self._state.close()
+
+    def _row(self, product_id: str) -> dict[str, Any]:
+        quoted = product_id.replace("'", "''")
+        table = open_table(self.ws, ITEMS)
+        found = reading(table.search().where(f"product_id = '{quoted}'").limit(1).to_list)
+        return found[0] if found else {}
 
     def _rank(self, text: str, sides: Sequence[Side]) -> list[Ranking]:
         return [side.rank(text) for side in sides]

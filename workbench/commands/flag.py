@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from engine.errors import RankbenchError, UsageError
+from engine.errors import UsageError
 from engine.workspace import Workspace
 from workbench.commands.hints import hint
 from workbench.commands.options import json_option, with_workspace
@@ -41,6 +41,7 @@ def command(
     x (or bad) is I, marked as a flag. The newest verdict of a judge on a result stands;
     `rankbench undo` takes it back.
     """
+    from engine.index.known import title_of
     from engine.records.judge import judge_name
     from engine.records.verdicts import Verdict, Verdicts
 
@@ -48,7 +49,7 @@ def command(
     if rank is not None and not side:
         raise UsageError("--rank goes with --side.", "Add --side SIDE: base, bm25, an encoder.")
     encoder = _fingerprint(workspace, side) if side else ""
-    title = _title(workspace, product)
+    title = title_of(workspace, product)
     author = judge_name(workspace.settings)
     verdict = Verdict(
         query, product, grade, bad, note, side.strip(), rank, encoder, judge.strip() or author
@@ -89,28 +90,6 @@ def parse_words(words: tuple[str, ...]) -> tuple[str, str, str, bool]:
             "Give E, S, C or I, or exact, substitute, complement, irrelevant; x for a bad result.",
         )
     return query, product, grade, bad
-
-
-def _title(workspace: Workspace, product: str) -> str:
-    """The product's title.
-
-    Raises:
-        RankbenchError: the catalog has no such product, or cannot be read.
-    """
-    from engine.index.known import open_known
-
-    known = open_known(workspace)
-    try:
-        title = known.title(product)
-        near = known.near(product) if title is None else ""
-    finally:
-        known.close()
-    if title is None:
-        raise RankbenchError(
-            f"The catalog has no product {safe(product)!r}.",
-            f"Is it {safe(near)!r}?" if near else "`rankbench search QUERY --json` shows the ids.",
-        )
-    return title
 
 
 def _fingerprint(workspace: Workspace, side: str) -> str:
