@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("init", "Make a workspace from a catalog file."),
     "index": ("index", "Encode what changed."),
     "search": ("search", "Rank one query on both sides."),
+    "why": ("why", "Explain one result: both sides' scores and the words that carry it."),
     "eval": ("evaluate", "Measure both sides over the judged queries."),
     "gate": ("gate", "Check rules on both sides, for a pipeline: exit 0 or 3."),
     "runs": ("runs", "Past evaluations, their inputs, and what changed."),

@@ -99,9 +99,7 @@ class Explaining:
 
     def _near(self, comparer: ComparerLike, wanted: Wanted) -> Message:
         self._pause(wanted)
-        nearby = comparer.nearby(
-            wanted.query, wanted.product_id, wanted.baseline, wanted.candidate
-        )
+        nearby = comparer.nearby(wanted.query, wanted.product_id, wanted.baseline, wanted.candidate)
         if not nearby.ready:
             self._searcher.ask(partial(self._near, wanted=wanted))
         return NearbyKnown(wanted, nearby)

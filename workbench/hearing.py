@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.workspace import Workspace
 from workbench import messages
+from workbench.explaining import Explained, NearbyKnown
 from workbench.holes import HolesKnown, HolesProgress, ProductFound
 from workbench.rooms import Rooms
 from workbench.run_page import run_news
@@ -70,6 +71,14 @@ class Hearing(Rooms):
     def on_product_known(self, message: messages.ProductKnown) -> None:
         if product := self.product_screen():
             product.show(message)
+
+    def on_explained(self, message: Explained) -> None:
+        if product := self.product_screen():
+            product.show_why(message)
+
+    def on_nearby_known(self, message: NearbyKnown) -> None:
+        if product := self.product_screen():
+            product.show_nearby(message)
 
     def on_titles_known(self, message: messages.TitlesKnown) -> None:
         if run := self.run_screen():

@@ -237,7 +237,9 @@ class Explainer:
             ("query", query, side.encoder.encode_queries),
             ("text", text, side.encoder.encode_documents),
         ):
-            texts = dict.fromkeys([whole, *(left.rest for left in leave_one_out(whole) if left.rest)])
+            texts = dict.fromkeys(
+                [whole, *(left.rest for left in leave_one_out(whole) if left.rest)]
+            )
             missing = [t for t in texts if (side.fingerprint, kind, t) not in self._vectors]
             for start in range(0, len(missing), _PIECE):
                 part = missing[start : start + _PIECE]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import random
 import time
+from itertools import pairwise
 from pathlib import Path
 
 from engine.workspace import open_workspace
@@ -43,7 +44,7 @@ def main() -> None:
         why = comparer.explain(judged.query, product, baseline, candidate, mark)
         mark()
         took.append(marks[-1] - marks[0])
-        steps += [after - before for before, after in zip(marks, marks[1:], strict=False)]
+        steps += [after - before for before, after in pairwise(marks)]
         words.append(min(why.words, 24) + len(judged.query.split()))
         began = time.perf_counter()
         comparer.explain(judged.query, product, baseline, candidate)
@@ -68,7 +69,8 @@ def main() -> None:
 def spread(values: list[float], unit: str = " ms", by: float = 1000) -> str:
     ordered = sorted(value * by for value in values)
     p50, p95 = (ordered[min(len(ordered) - 1, int(share * len(ordered)))] for share in (0.5, 0.95))
-    return f"p50 {p50:.0f}{unit}, p95 {p95:.0f}{unit}, worst {ordered[-1]:.0f}{unit} (n {len(ordered)})"
+    worst, n = ordered[-1], len(ordered)
+    return f"p50 {p50:.0f}{unit}, p95 {p95:.0f}{unit}, worst {worst:.0f}{unit} (n {n})"
 
 
 if __name__ == "__main__":

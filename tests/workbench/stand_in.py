@@ -23,7 +23,10 @@ from engine.evaluation.breakdowns import length_of
 from engine.evaluation.holes import Holes, TopTens, find_holes, rank_top_tens
 from engine.evaluation.select import select
 from engine.ranking.comparison import SEARCH_MEASURES, Comparison, Hit, SideResult
+from engine.ranking.judged_near import Nearby, NearQuery
 from engine.ranking.ranking import Ranking
+from engine.ranking.why import Reading, Standing, Why, WordDrop
+from engine.ranking.words import leave_one_out, words_of
 from engine.records import Merged, Verdicts, Word, merge
 from engine.records.merged import place_of
 from engine.workspace import Settings, Workspace, create, open_workspace
@@ -245,6 +248,58 @@ class StandIn:
                 }
             )
         return StandInEvaluation({"queries": len(rows), "excluded": 0, "per_query": rows})
+
+    def explain(
+        self,
+        query: str,
+        product_id: str,
+        baseline: str,
+        candidate: str,
+        pause: Callable[[], object] = lambda: None,
+    ) -> Why:
+        """Numbers by position and side: nothing is encoded here."""
+        pause()
+        title = self.rows[product_id]
+
+        def read(side: str, number: int) -> Reading | None:
+            if side == "bm25":
+                return None
+            drops = [
+                tuple(
+                    WordDrop(left.word, at, (0.21 - 0.05 * at) / number if left.rest else None)
+                    for at, left in enumerate(leave_one_out(text))
+                )
+                for text in (query, title)
+            ]
+            return Reading(side, 0.5 + number / 10, *drops)
+
+        def standing(side: str) -> Standing:
+            ranked = self._rank(query, side)
+            at = [product for product, _ in ranked].index(product_id) if ranked else None
+            kind = "bm25" if side == "bm25" else "cosine"
+            return Standing(side, kind, *((None, None) if at is None else (at + 1, ranked[at][1])))
+
+        return Why(
+            query=query,
+            product_id=product_id,
+            title=title,
+            text=title,
+            template="title",
+            grade=None,
+            baseline=standing(baseline),
+            candidate=standing(candidate),
+            bm25=standing("bm25"),
+            readings=(read(baseline, 1), read(candidate, 2)),
+            words=len(words_of(title)),
+            products=len(self.rows),
+        )
+
+    def nearby(self, query: str, product_id: str, baseline: str, candidate: str) -> Nearby:
+        hits = [
+            NearQuery(judged.query_id, judged.query, 0.9 - at / 10, judged.grades.get(product_id))
+            for at, judged in enumerate(self.queries[:5])
+        ]
+        return Nearby(candidate, len(self.queries), len(self.queries), tuple(hits))
 
     def refresh(self) -> None:
         self.refreshed += 1
