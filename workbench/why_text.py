@@ -30,7 +30,13 @@ _NO_ENCODER = "no encoder on either side: no words to leave out, no queries to c
 Drops = Sequence["WordDrop"]
 
 
-def standing_line(label: str, side: str, standing: Standing | None, hit: Hit | None) -> Text:
+def standing_line(
+    label: str,
+    side: str,
+    standing: Standing | None,
+    hit: Hit | None = None,
+    reading: Reading | None = None,
+) -> Text:
     """Where the product stands on a side: of the whole catalog once that is known."""
     line = _line(f"{label} {fit(printable(side), _NAME).rstrip()}: ", _FAINT)
     kind = _KINDS[parse_side(side).kind]
@@ -45,6 +51,8 @@ def standing_line(label: str, side: str, standing: Standing | None, hit: Hit | N
         line.append(", by the run's order")
     elif value is not None:
         line.append(f", {kind} {score(value)}")
+    if kind == "fused" and reading is not None:
+        line.append(f", cosine {measure(reading.cosine)}")
     if hit is not None:
         other = "not found there" if hit.other_rank is None else f"{hit.other_rank} on the other"
         line.append(f", {movement(hit)[1]} ({other})")
@@ -67,23 +75,14 @@ def words_table(why: Why | None, rows: int) -> Table:
 
 
 def words_note(why: Why | None, trouble: str) -> Text:
-    """One line under the words: what cannot be shown of them, and why."""
+    """The line over the words: what their numbers are, or why there are none."""
     if trouble or why is None:
         return _line(trouble or "reading the words", _FAINT)
     if not any(why.readings):
         return _line(_NO_ENCODER, _FAINT)
-    notes = []
-    for name, text in (("query", why.query), ("text", why.text)):
-        if len(words_of(text)) == 1:
-            notes.append(f"the {name} is one word: without it nothing is left")
-    parts = [
-        f"{reading.encoder} {measure(reading.cosine)}"
-        for side, reading in zip((why.baseline, why.candidate), why.readings, strict=True)
-        if reading is not None and side.kind == "fused"
-    ]
-    if parts:
-        notes.append(f"cosine {printable(', '.join(parts))}")
-    return _line("; ".join(notes), _FAINT)
+    alone = 1 in (len(words_of(why.query)), why.words)
+    rest = "a lone word has none" if alone else "strongest first"
+    return _line(f"drop in cosine when a word is left out; {rest}", _FAINT)
 
 
 def nearby_lines(nearby: Nearby | None, rows: int, *, waiting: bool) -> list[Text]:
@@ -144,4 +143,4 @@ def _drops(reading: Reading | None, part: str) -> Drops | None:
 
 
 def _line(text: str, style: Style | str = "") -> Text:
-    return Text(text, style, no_wrap=True, overflow="ellipsis", end="")
+    return Text(text, style, no_wrap=True, overflow="ellipsis")

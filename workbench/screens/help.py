@@ -37,7 +37,7 @@ KEYS = (
     ("in the lists", ""),
     ("↑ ↓ PgUp PgDn", "move, Home and End too; ↑ on the first row returns to the query"),
     ("← → Tab", "the other list, at the same product where it is there"),
-    ("Enter", "the product: all fields, both ranks and scores"),
+    ("Enter", "the product: why it is here on each side, and all its fields"),
     ("e s c i", "grade the result: Exact, Substitute, Complement, Irrelevant"),
     ("x", "a bad result: grade I, and training learns from it"),
     ("u U", "take your last verdict back, on whatever query; give it again"),
@@ -83,6 +83,10 @@ NUMBERS = (
     ("RBO", "how alike the two rankings are, the top weighing most; 1 is the same"),
     ("judged@10", "share of the first ten that has a grade (judged, in a narrow list)"),
     ("RBO ideal", "how alike this side and a ranking by grade are (ideal, in a narrow list)"),
+    (
+        "drop",
+        "cosine of query and product, less the cosine without the word; drops do not add up",
+    ),
     ("unseen, seen", "whether this encoder was trained on the query: trust unseen"),
     ("sees ±.03", "so many queries show a true difference of .03 four times in five"),
     (

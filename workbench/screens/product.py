@@ -127,17 +127,18 @@ class ProductScreen(ModalScreen[None]):
         title = self._fields.get("title") or (hit.title if hit else "")
         sides = (self.comparison.baseline.encoder, self.comparison.candidate.encoder)
         found = (why.baseline, why.candidate) if why else (None, None)
-        labels = zip(("left ", "right"), sides, found, known, strict=True)
+        read = why.readings if why else (None, None)
+        labels = zip(("left ", "right"), sides, found, known, read, strict=True)
         rows = self._word_rows(title)
         waiting = why is None and not self._why_trouble
         return Group(
             Text(f"{printable(title) or self.product_id}\n", style=Style(bold=True)),
             *(standing_line(*of) for of in labels),
-            standing_line("also ", "bm25", why.bm25 if why else None, None),
+            standing_line("also ", "bm25", why.bm25 if why else None),
             self._grade(hit),
             Text(),
-            words_table(why, rows),
             words_note(why, self._why_trouble),
+            words_table(why, rows),
             Text(),
             *nearby_lines(self._nearby, self._near_rows, waiting=waiting),
             Text(),
