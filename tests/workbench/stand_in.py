@@ -274,10 +274,11 @@ class StandIn:
             return Reading(side, 0.5 + number / 10, *drops)
 
         def standing(side: str) -> Standing:
-            ranked = self._rank(query, side)
-            at = [product for product, _ in ranked].index(product_id) if ranked else None
             kind = "bm25" if side == "bm25" else "cosine"
-            return Standing(side, kind, *((None, None) if at is None else (at + 1, ranked[at][1])))
+            for rank, (product, value) in enumerate(self._rank(query, side), 1):
+                if product == product_id:
+                    return Standing(side, kind, rank, value)
+            return Standing(side, kind, None, None)
 
         return Why(
             query=query,
