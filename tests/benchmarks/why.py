@@ -32,7 +32,7 @@ def main() -> None:
     queries = comparer.judged_queries()
     chosen = random.Random(0).sample(list(queries), min(options.hits, len(queries)))
     comparer.explain(queries[0].query, next(iter(comparer.titles())), baseline, candidate)
-    took, again, steps, words = [], [], [], []
+    took, spent, again, steps, words = [], [], [], [], []
     for number, judged in enumerate(chosen):
         shown = comparer.compare(judged.query, baseline, candidate)
         product = shown.candidate.hits[number % SHOWN].product_id
@@ -41,8 +41,10 @@ def main() -> None:
         def mark(marks: list[float] = marks) -> None:
             marks.append(time.perf_counter())
 
+        busy = time.process_time()
         why = comparer.explain(judged.query, product, baseline, candidate, mark)
         mark()
+        spent.append(time.process_time() - busy)
         took.append(marks[-1] - marks[0])
         steps += [after - before for before, after in pairwise(marks)]
         words.append(min(why.words, 24) + len(judged.query.split()))
@@ -51,6 +53,7 @@ def main() -> None:
         again.append(time.perf_counter() - began)
     print(f"{len(took)} hits, {baseline} and {candidate}, words left out: {spread(words, '', 1)}")
     print("explaining a hit, nothing kept:", spread(took))
+    print("... processor time of it, both threads:", spread(spent))
     print("... one piece of it, between two looks for a search:", spread(steps))
     print("... the same hit again:", spread(again))
     began, pieces = time.perf_counter(), []
