@@ -6,7 +6,6 @@ SECONDS.
 
 from __future__ import annotations
 
-import math
 import sys
 import tempfile
 import threading
@@ -22,6 +21,7 @@ from engine.errors import RankbenchError
 from engine.evaluation.breakdowns import length_of
 from engine.evaluation.holes import Holes, TopTens, find_holes, rank_top_tens
 from engine.evaluation.select import select
+from engine.measures.ndcg import ndcg
 from engine.ranking.comparison import SEARCH_MEASURES, Comparison, Hit, SideResult
 from engine.ranking.judged_near import Nearby, NearQuery
 from engine.ranking.ranking import Ranking
@@ -29,7 +29,7 @@ from engine.ranking.why import Reading, Standing, Why, WordDrop
 from engine.ranking.words import leave_one_out, words_of
 from engine.records import Merged, Verdicts, Word, merge
 from engine.records.merged import place_of
-from engine.workspace import Settings, Workspace, create, open_workspace
+from engine.workspace import DEFAULT_GAINS, Settings, Workspace, create, open_workspace
 
 HOSTILE = (
     "Lamp [/] size 10 [red]not red[/red]",
@@ -370,13 +370,8 @@ def _measures(
 
 
 def _ndcg(ranked: Sequence[str | None], depth: int, grades: Mapping[str, str]) -> float | None:
-    gains = {"E": 1.0, "S": 0.1, "C": 0.01}
-
-    def dcg(order: Sequence[str | None]) -> float:
-        return sum(gains.get(g or "", 0) / math.log2(n + 2) for n, g in enumerate(order[:depth]))
-
-    ideal = dcg(sorted(grades.values(), key=lambda grade: -gains.get(grade, 0)))
-    return dcg(ranked) / ideal if ideal else None
+    gains = [DEFAULT_GAINS[grade] for grade in grades.values()]
+    return ndcg([DEFAULT_GAINS.get(grade or "", 0.0) for grade in ranked], gains, depth)
 
 
 def _delta(
