@@ -10,8 +10,9 @@ import threading
 import time
 from collections.abc import Sequence
 
+from engine.encoders.registry import BASE
 from engine.errors import RankbenchError
-from engine.training.basket import BASE, TOP
+from engine.training.basket import TOP
 from workbench.searching import LOADING, ComparerLike, SearchThread, trouble_of
 
 # An encoder may have to be loaded before it can say what it ranks highest.
@@ -42,28 +43,27 @@ class Asker:
             RankbenchError: the base cannot answer, or nothing has answered for a minute. So a
                 basket waits for that long at most.
         """
-        name = self._base if side == BASE else side
         limit = time.monotonic() + _ANSWER_S
-        while name not in self._silent:
-            loading = self._searcher.is_loading(name)
-            found = self._look(name, query, limit)
+        while side not in self._silent:
+            loading = self._searcher.is_loading(side)
+            found = self._look(side, query, limit)
             if not isinstance(found, str):
                 return found
-            if found != LOADING or (name in self._asked and not loading):
-                return self._no_word(side, name, found)
-            if name not in self._asked:
-                self._asked.add(name)
-                self._searcher.load(name)
+            if found != LOADING or (side in self._asked and not loading):
+                return self._no_word(side, found)
+            if side not in self._asked:
+                self._asked.add(side)
+                self._searcher.load(side)
             if time.monotonic() > limit:
-                raise RankbenchError(f"{name} is not ready yet.", "Try again in a moment.")
+                raise RankbenchError(f"{side} is not ready yet.", "Try again in a moment.")
             time.sleep(_POLL_S)
         return ()
 
-    def _no_word(self, side: str, name: str, why: str) -> Sequence[str]:
-        if side == BASE:
+    def _no_word(self, side: str, why: str) -> Sequence[str]:
+        if side == self._base:
             rest = "it did not load" if why == LOADING else why
-            raise RankbenchError(f"{name} is not ready yet: {rest}.", "Try again when it is.")
-        self._silent.add(name)
+            raise RankbenchError(f"{side} is not ready yet: {rest}.", "Try again when it is.")
+        self._silent.add(side)
         return ()
 
     def _look(self, name: str, query: str, limit: float) -> Found:
@@ -88,7 +88,8 @@ class Asker:
 
 def _highest(comparer: ComparerLike, name: str, query: str) -> Found:
     known = next((status for status in comparer.sides() if status.name == name), None)
-    if known is None or not known.ready:
+    # The list has no run files: a run is opened as it is asked.
+    if not name.startswith("run:") and (known is None or not known.ready):
         return known.why if known is not None and known.why else "not indexed"
     shown = comparer.compare(query, name, name, k=TOP)
     return [hit.product_id for hit in shown.baseline.hits]

@@ -8,9 +8,10 @@ from typing import Any
 
 from engine.catalog.normalise import clean_query, normalise_query
 from engine.catalog.queries import JudgedQuery
+from engine.encoders.registry import BASE
 from engine.errors import RankbenchError, UsageError
 from engine.records import Merged, Records, Verdicts, merge
-from engine.training.basket import BASE, SOURCES, TOP, Basket, Top, basket
+from engine.training.basket import SOURCES, TOP, Basket, Top, basket
 from engine.training.examples import Examples, build_examples
 from engine.training.flags import replay_count
 from engine.training.recipe import Recipe, load_recipe
@@ -82,6 +83,7 @@ def read_basket(
             texts or read_texts(ws)[0],
             asked,
             recipe,
+            base=base,
             source=source,
             include_test=bool(params.get("include_test")),
             deselected=[(str(q), str(p)) for q, p in params.get("deselected") or ()],
@@ -163,14 +165,14 @@ def sides_top(ws: Workspace, base: str, likely: Sequence[str] = ()) -> Iterator[
         if not comparer:
             comparer.append(Comparer(ws))
         try:
-            asked = comparer[0].side(base if side == BASE else side)
+            asked = comparer[0].side(side)
             at = place.get(query, -1)
             if at >= ready.get(side, 0):
                 asked.prepare(likely[at : at + _AHEAD])
                 ready[side] = at + _AHEAD
             ranking = asked.rank(query, TOP)
         except RankbenchError:
-            if side == BASE:
+            if side == base:
                 raise
             return ()
         return [str(product) for product in ranking.product_ids]

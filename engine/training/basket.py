@@ -8,26 +8,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-import random
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from engine.catalog.normalise import clean_query, normalise_query
 from engine.catalog.queries import JudgedQuery
+from engine.encoders.registry import BASE
 from engine.errors import RankbenchError
 from engine.records.merged import Merged, Word
-from engine.training.near import Near, NearQueries
+from engine.training.near import SPLITS, Near, NearQueries
 from engine.training.recipe import Recipe
 
 TOP = 10
 SOURCES = ("judgments", "flags", "both")
-BASE = "base"
 HELD_OUT = ("test", "dev")
 """Splits that nothing is trained on unasked."""
 
 Top = Callable[[str, str], Sequence[str]]
-"""(side, query) -> product ids, best first, ten or more; empty where the side cannot answer.
-The side `BASE` is whatever encoder is tuned."""
+"""(side, query) -> product ids, best first, ten or more; empty where the side cannot answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +65,8 @@ class Group:
         pairs: (positive, negative) product ids; an empty negative means in-batch ones only.
         note: what a person should know of it, "" for nothing.
         near: the judged queries it nearly repeats, held-out ones first: training on it trains on
-            them. Those of an imported train query share its split, and are not looked for.
+            them. Of an imported train query only the held-out ones, which a file's own splits
+            leave it: they count as seen.
     """
 
     query_id: str
@@ -144,6 +143,7 @@ def basket(
     top: Top,
     recipe: Recipe,
     *,
+    base: str = BASE,
     source: str = "flags",
     include_test: bool = False,
     deselected: Collection[tuple[str, str]] = (),
@@ -159,17 +159,18 @@ def basket(
     Args:
         texts: product id -> rendered text, the whole catalog.
         top: asked only for queries without an Exact result.
+        base: the side that is tuned.
         include_test: train on dev and test queries too.
         deselected: (query, product) pairs that a person took out; queries in any spelling.
         seed: of the draw where there are more pairs than the recipe's `max_rows`.
     """
     from engine.training.flags import replay_count
+    from engine.training.limit import limit
     from engine.training.remarks import refuse, remarks
 
     out = {(normalise_query(query), product) for query, product in deselected}
-    maker = _Maker(merged, texts, top, out, include_test, _setting(recipe, "positives", 4))
-    groups = maker.groups()
-    groups, dropped = _limit(groups, _setting(recipe, "max_rows", 2000), seed)
+    maker = _Maker(merged, texts, top, base, out, include_test, _setting(recipe, "positives", 4))
+    groups, dropped = limit(maker.groups(), _setting(recipe, "max_rows", 2000), seed)
     pairs = [(group.query_id, *pair) for group in groups for pair in group.pairs]
     made = Basket(
         groups=groups,
@@ -181,7 +182,9 @@ def basket(
         positives=len({(query, positive) for query, positive, _ in pairs}),
         verdicts_hash=_hash(groups),
     )
-    more, notes = _judged_rows(merged, texts, recipe, seed) if source == "both" else ((), ())
+    more, notes = (), ()
+    if source == "both":
+        more, notes = _judged_rows(merged, texts, recipe, seed, made.deselected)
     judged = len(more)
     rows = judged + made.pairs
     taken = {normalise_query(query) for query in (*(g.query for g in made.trained), *more)}
@@ -204,6 +207,7 @@ class _Maker:
         merged: Merged,
         texts: Mapping[str, str],
         top: Top,
+        base: str,
         deselected: set[tuple[str, str]],
         include_test: bool,
         positives: int,
@@ -211,6 +215,7 @@ class _Maker:
         self._merged = merged
         self._texts = texts
         self._top = top
+        self._base = base
         self._deselected = deselected
         self._include_test = include_test
         self._positives = positives
@@ -240,7 +245,7 @@ class _Maker:
         return found
 
     def _group(self, query: JudgedQuery, words: Mapping[str, Word]) -> Group:
-        near = () if query.split == "train" else self._near.find(query)
+        near = self._near.find(query, HELD_OUT if query.split == "train" else SPLITS)
         split = query.split or (near[0].split if near else "")
         held = "" if self._include_test else _held_out(query, near)
         exact = [p for p in query.positives() if self._texts.get(p) and self._chosen(query, p)]
@@ -305,8 +310,8 @@ class _Maker:
         """The highest result of all sides' top 10 that nobody graded below Exact, or ""."""
         text = clean_query(query.query)
         sides = {v.side for word in words.values() for v in word.verdicts if v.side}
-        lists = [list(self._top(BASE, text))[:TOP]]
-        for side in sorted(sides - {BASE}):
+        lists = [list(self._top(self._base, text))[:TOP]]
+        for side in sorted(sides - {self._base}):
             # A side that is gone has no say.
             if found := list(self._top(side, text))[:TOP]:
                 lists.append(found)
@@ -334,7 +339,11 @@ class _Maker:
                 pairs.append((positives[place % len(positives)], negative))
         used = {positive for positive, _ in pairs}
         right = {positive.text for positive in group.positives}
-        judged = [p for p, g in query.grades.items() if g != "E" and self._texts.get(p)]
+        judged = [
+            product
+            for product, grade in query.grades.items()
+            if grade != "E" and self._texts.get(product) and self._chosen(query, product)
+        ]
         others = negatives or [p for p in judged if self._texts[p] not in right]
         left = [product for product in group.becoming("positive") if product not in used]
         for turn, positive in enumerate(left):
@@ -352,31 +361,18 @@ def _held_out(query: JudgedQuery, near: Sequence[Near]) -> str:
     return f"{how} a {near[0].split} query"
 
 
-def _limit(groups: tuple[Group, ...], limit: int, seed: int) -> tuple[tuple[Group, ...], int]:
-    """At most `limit` pairs, drawn in turn from the queries; and how many were dropped."""
-    total = sum(len(group.pairs) for group in groups)
-    if total <= limit:
-        return groups, 0
-    rng = random.Random(seed)
-    waiting = {group.query_id: rng.sample(group.pairs, len(group.pairs)) for group in groups}
-    kept: dict[str, list[tuple[str, str]]] = {query: [] for query in waiting}
-    room = limit
-    while room:
-        for query in waiting:
-            if room and waiting[query]:
-                kept[query].append(waiting[query].pop())
-                room -= 1
-    return tuple(replace(g, pairs=tuple(sorted(kept[g.query_id]))) for g in groups), total - limit
-
-
 def _judged_rows(
-    merged: Merged, texts: Mapping[str, str], recipe: Recipe, seed: int
+    merged: Merged,
+    texts: Mapping[str, str],
+    recipe: Recipe,
+    seed: int,
+    deselected: Collection[tuple[str, str]],
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The query of each row that the judgments of the train split give besides, and notes."""
     from engine.training.flags import judged_examples
 
     try:
-        examples = judged_examples(merged.queries, texts, recipe, seed)
+        examples = judged_examples(merged.queries, texts, recipe, seed, deselected)
     except RankbenchError as error:
         return (), (f"no rows from judgments: {error.what}",)
     return tuple(row.query for row in examples.rows), ()

@@ -114,15 +114,23 @@ def replay_queries(
 
 
 def judged_examples(
-    queries: Sequence[JudgedQuery], texts: Mapping[str, str], recipe: Recipe, seed: int
+    queries: Sequence[JudgedQuery],
+    texts: Mapping[str, str],
+    recipe: Recipe,
+    seed: int,
+    deselected: Collection[tuple[str, str]] = (),
 ) -> Examples:
     """Rows of the imported queries of the train split, one hard negative each.
+
+    Args:
+        deselected: (query, product) pairs that give none, whoever judged them.
 
     Raises:
         RankbenchError: as `build_examples`.
     """
+    out = {(normalise_query(query), product) for query, product in deselected}
     return build_examples(
-        [query for query in queries if query.imported and query.split == "train"],
+        [_without(q, out) for q in queries if q.imported and q.split == "train"],
         texts,
         max_per_query=int(recipe["max_per_query"]),
         negatives=1,
@@ -170,7 +178,7 @@ def flag_examples(
     used = tuple(query for query in queries if query.query_id in names)
     notes = basket.notes
     if basket.judged:
-        more = judged_examples(queries, texts, recipe, seed)
+        more = judged_examples(queries, texts, recipe, seed, basket.deselected)
         rows += more.rows
         used += tuple(query for query in more.queries if query.query_id not in names)
         notes += more.notes
@@ -253,6 +261,11 @@ def mixed_plan(contrast: np.ndarray, batch_size: int, seed: int) -> list[list[in
         while len(batch) < batch_size and many:
             batch.append(many.pop())
     return [batch for batch in batches if batch]
+
+
+def _without(query: JudgedQuery, out: Collection[tuple[str, str]]) -> JudgedQuery:
+    key = normalise_query(query.query) if out else ""
+    return replace(query, grades={p: g for p, g in query.grades.items() if (key, p) not in out})
 
 
 def _filler(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,7 +18,7 @@ from engine.catalog.splits import (
     link,
 )
 
-_ORDER = ("test", "dev", "train")
+SPLITS = ("test", "dev", "train")
 _COUNTED = {ANY_PRODUCTS: "ESCI", EXACT_PRODUCTS: "E", TEXTS: ""}
 
 
@@ -45,16 +45,16 @@ class NearQueries:
         self._by_word = _places(self._words)
         self._by_product = _places(query.grades for query in queries)
 
-    def find(self, query: JudgedQuery) -> tuple[Near, ...]:
-        """All of them but itself, those of held-out splits first; `query` may be known or not."""
-        by = dict.fromkeys(self._by_products(query.grades), "products")
+    def find(self, query: JudgedQuery, splits: Collection[str] = SPLITS) -> tuple[Near, ...]:
+        """Those of `splits` but itself, held-out ones first; `query` may be known or not."""
+        by = dict.fromkeys(self._by_products(query.grades, splits), "products")
         by |= dict.fromkeys(self._by_words(query.query), "words")
         found = [
             Near(other.query_id, other.query, other.split, by[number])
             for number in sorted(by)
-            if (other := self._queries[number]).query_id != query.query_id
+            if (other := self._queries[number]).query_id != query.query_id and other.split in splits
         ]
-        return tuple(sorted(found, key=lambda near: _ORDER.index(near.split)))
+        return tuple(sorted(found, key=lambda near: SPLITS.index(near.split)))
 
     def _by_words(self, text: str) -> list[int]:
         words = query_tokens(text)
@@ -66,8 +66,13 @@ class NearQueries:
             if count >= JACCARD * (len(words) + len(self._words[number]) - count) - 1e-9
         ]
 
-    def _by_products(self, grades: Mapping[str, str]) -> list[int]:
-        shared = Counter(number for p in grades for number in self._by_product.get(p, ()))
+    def _by_products(self, grades: Mapping[str, str], splits: Collection[str]) -> list[int]:
+        shared = Counter(
+            number
+            for product in grades
+            for number in self._by_product.get(product, ())
+            if self._queries[number].split in splits
+        )
         many = [number for number, count in shared.items() if count >= SHARED_PRODUCTS]
         if not many or self._counted == _COUNTED[ANY_PRODUCTS]:
             return many

@@ -31,6 +31,11 @@ def remarks(made: Basket, dropped: int, recipe: Recipe, include_test: bool) -> t
     elif used := [g for g in held if g.pairs]:
         queries, are = many(len(used), "query", "queries"), _are(len(used))
         notes.append(f"{queries} of the dev and test splits {are} trained on")
+    if twins := {n.query_id for g in groups if g.pairs and g.split == "train" for n in g.near}:
+        queries = many(len(twins), "query", "queries")
+        notes.append(
+            f"{queries} of the dev and test splits counted as seen: nearly what is trained on"
+        )
     if dropped:
         pairs = many(dropped, "pair is", "pairs are")
         notes.append(f"{pairs} left out by chance: `max_rows` is {made.pairs:,}")

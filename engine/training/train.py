@@ -220,7 +220,9 @@ def _material(
     if basket is not None:
         near = tuple(near for group in basket.trained for near in group.near)
         known = {query.query_id for query in queries if query.imported}
-        split = [q for q in (*basket.trained, *near) if q.query_id in known]
+        # What nearly repeats a query that its file gave to train was not asked for, only seen.
+        chosen = [group for group in basket.trained if group.split in HELD_OUT]
+        split = [q for group in chosen for q in (group, *group.near) if q.query_id in known]
         held = sorted({normalise_query(q.query) for q in split if q.split in HELD_OUT})
         asked = {
             "source": basket.source,

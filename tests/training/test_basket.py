@@ -11,6 +11,7 @@ from engine.catalog.queries import JudgedQuery
 from engine.errors import RankbenchError
 from engine.records import Verdict, merge
 from engine.training.basket import Basket, basket
+from engine.training.flags import flag_examples
 from engine.training.near import Near
 from engine.training.recipe import load_recipe
 
@@ -60,6 +61,50 @@ def test_spellings_that_share_verdicts_count_once() -> None:
     again = JudgedQuery("q9", "Red Tents", "train", {"p1": "E"})
     found = make([said("red  tents", "p3")], TRAIN, again)
     assert len(found.groups) == 1 and found.negatives == 1
+
+
+def test_a_side_called_base_is_asked_where_another_encoder_is_tuned() -> None:
+    asked = []
+
+    def tops(side: str, query: str) -> list[str]:
+        asked.append(side)
+        return [f"p{n}" for n in {"base": range(4, 14), "flags-01": range(10)}[side]]
+
+    merged = merge([TRAIN], [said("lamp", "p8"), said("lamp", "p0", side="flags-01")])
+    found = basket(merged, TEXTS, tops, FLAGS, base="flags-01")
+    assert asked == ["flags-01", "base"]
+    # p0 to p3 are the tuned one's alone.
+    assert found.groups[0].positives[0].product_id == "p4"
+
+
+def test_what_was_deselected_is_no_negative_in_any_row() -> None:
+    query = JudgedQuery("q1", "red tent", "train", {"p0": "E"})
+    other = JudgedQuery("q7", "green lamp", "train", {"p20": "E", "p21": "I"})
+    words = [said("red tent", "p1", "E"), said("red tent", "p2", "I")]
+    out = [("Red Tents", "p2")]
+    found = make(words, query, other, deselected=out)
+    assert becomes(found) == {"p1": "positive", "p2": "left out: deselected"}
+    assert found.groups[0].pairs == (("p1", ""),)
+    both = make(words, query, other, deselected=out, source="both")
+    merged = merge([query, other], words)
+    rows = flag_examples(both, merged.queries, TEXTS, FLAGS, 0).rows
+    assert both.judged + both.pairs == len(rows)
+    judged = [row for row in rows if row.query == "red tent"][both.pairs :]
+    # Its only negative is gone: what is left is any other query's product.
+    assert judged and not any("p2" in row.negative_ids for row in judged)
+    assert set(make(words, query, other).groups[0].pairs) == {("p0", "p2"), ("p1", "p2")}
+
+
+def test_a_held_out_query_that_the_files_own_splits_leave_beside_a_train_query_is_seen() -> None:
+    train = JudgedQuery("q5", "two person tent green large", "train", {"p0": "E"})
+    test = JudgedQuery("q6", "green large two person tent", "test", {"p0": "E"})
+    found = make([said(train.query, "p7")], train, test)
+    assert becomes(found) == {"p7": "negative"}
+    assert found.groups[0].near == (Near("q6", test.query, "test", "words"),)
+    assert found.touched() == {"q5", "q6"}
+    assert any("counted as seen" in note and "1 query" in note for note in found.notes)
+    plain = make([said("red tent", "p3")])
+    assert plain.groups[0].near == () and not any("seen" in note for note in plain.notes)
 
 
 def test_without_an_exact_result_the_best_of_the_agreed_top_is_taken_and_said() -> None:
@@ -201,6 +246,22 @@ def test_ten_thousand_flags_are_drawn_down_to_what_a_run_can_hold() -> None:
     assert sum(bool(group.pairs) for group in found.groups) == 1000
     assert any("max_rows" in note for note in found.notes)
     assert found == make(verdicts)
+
+
+def test_what_a_run_cannot_hold_is_said_to_be_left_out() -> None:
+    verdicts = [said("red tent", f"p{n}") for n in range(10, 60)]
+    full = make(verdicts)
+    assert (full.pairs, full.negatives) == (100, 50)
+    few = replace(FLAGS, parameters={**FLAGS.parameters, "max_rows": 10})
+    found = basket(merge((TRAIN,), verdicts), TEXTS, top, few)
+    assert (found.pairs, found.negatives) == (10, 10)
+    (group,) = found.groups
+    assert set(group.becoming("negative")) == {negative for _, negative in group.pairs}
+    assert len(found.flagged()) == 10
+    assert list(becomes(found).values()).count("left out: beyond `max_rows`") == 40
+    # Before any has a second pair, each has its first.
+    most = replace(FLAGS, parameters={**FLAGS.parameters, "max_rows": 60})
+    assert basket(merge((TRAIN,), verdicts), TEXTS, top, most).negatives == 50
 
 
 def test_judgments_add_their_rows() -> None:

@@ -13,7 +13,6 @@ from test_train_screen import opened
 
 from engine.errors import RankbenchError
 from engine.jobs import train as jobs_train
-from engine.training.basket import BASE
 from workbench import asking
 from workbench.asking import Asker
 from workbench.messages import TaskFailed, Trouble
@@ -42,20 +41,31 @@ def with_base(ready: bool, why: str = "") -> StandIn:
 def test_a_side_that_is_loading_is_waited_for_and_one_that_is_gone_is_silent(search) -> None:
     stand_in = with_base(False, "loading")
     top = Asker(search(lambda: stand_in))
-    assert len(top(BASE, "lamp")) == 10 and stand_in.prepared == ["base"]
+    assert len(top("base", "lamp")) == 10 and stand_in.prepared == ["base"]
     assert top("gone-01", "lamp") == ()
 
 
-def test_the_base_of_a_card_is_the_one_that_is_asked(search) -> None:
+def test_the_base_of_a_card_is_the_one_that_must_answer(search) -> None:
+    statuses = [
+        Status("tuned-01", "encoder", False, "not indexed"),
+        Status("base", "encoder", False),
+    ]
+    top = Asker(search(lambda: StandIn(statuses=statuses)), "tuned-01")
+    assert top("base", "lamp") == ()
+    with pytest.raises(RankbenchError, match="tuned-01 is not ready yet"):
+        top("tuned-01", "lamp")
+
+
+def test_a_run_file_is_asked_though_no_list_has_it(search) -> None:
     stand_in = StandIn()
-    top = Asker(search(lambda: stand_in), "tuned-01")
-    shown = stand_in.compare("lamp", "tuned-01", "base", 10).baseline.hits
-    assert list(top(BASE, "lamp")) == [hit.product_id for hit in shown]
+    shown = stand_in.compare("lamp", "run:shop.run", "base", 10).baseline.hits
+    top = Asker(search(lambda: stand_in))
+    assert list(top("run:shop.run", "lamp")) == [hit.product_id for hit in shown]
 
 
 def test_a_base_that_cannot_answer_is_an_error(search) -> None:
     with pytest.raises(RankbenchError, match="base is not ready yet: not indexed"):
-        Asker(search(lambda: with_base(False, "not indexed")))(BASE, "lamp")
+        Asker(search(lambda: with_base(False, "not indexed")))("base", "lamp")
 
 
 def test_a_base_that_does_not_load_is_an_error_and_another_side_is_silent(search) -> None:
@@ -69,7 +79,7 @@ def test_a_base_that_does_not_load_is_an_error_and_another_side_is_silent(search
     ]
     top = Asker(search(lambda: Broken(statuses=statuses)))
     with pytest.raises(RankbenchError, match="it did not load"):
-        top(BASE, "lamp")
+        top("base", "lamp")
     assert top("other", "lamp") == () and top("other", "tent") == ()
 
 
@@ -80,7 +90,7 @@ def test_a_busy_thread_is_an_error_once_the_time_is_over(search, monkeypatch) ->
     thread.ask(lambda comparer: hold.wait(10) and None)
     began = time.monotonic()
     with pytest.raises(RankbenchError, match="The search thread is busy"):
-        Asker(thread)(BASE, "lamp")
+        Asker(thread)("base", "lamp")
     assert time.monotonic() - began < 3
     hold.set()
 
@@ -90,7 +100,7 @@ def test_a_failed_opening_is_told_at_once(search) -> None:
         raise RankbenchError("The catalog is gone.", "Put it back.")
 
     with pytest.raises(RankbenchError, match="The catalog is gone"):
-        Asker(search(factory))(BASE, "lamp")
+        Asker(search(factory))("base", "lamp")
 
 
 async def test_the_screen_says_that_the_base_is_not_ready(make_app, flagged, begun) -> None:
