@@ -130,7 +130,8 @@ class Background(Hearing):
     @property
     def newest_encoder(self) -> str:
         """The encoder that training made last, "" where there is none."""
-        return self._newest or self._sides.newest_tuned()
+        made = "" if self._sides.is_gone(self._newest) else self._newest
+        return made or self._sides.newest_tuned()
 
     def action_put_right(self) -> None:
         """Put the newest encoder on the right-hand side, if it is still there."""

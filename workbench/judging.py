@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from textual.message import Message
@@ -40,20 +41,13 @@ class Judging:
         grade: str,
         *,
         bad: bool = False,
-        note: str = "",
     ) -> None:
         """Have a verdict on a hit of `side` written down."""
-        verdict = Verdict(
-            query=comparison.query,
-            product_id=hit.product_id,
-            grade=grade,
-            bad=bad,
-            note=note,
-            side=side.encoder,
-            rank=hit.rank,
-            encoder=side.fingerprint,
-        )
-        self.recorder.keep(verdict)
+        self.recorder.keep(replace(_seen(comparison, side, hit), grade=grade, bad=bad))
+
+    def note(self, comparison: Comparison, side: SideResult, hit: Hit, text: str) -> None:
+        """Have a note added to what the person said of a hit of `side`."""
+        self.recorder.annotate(replace(_seen(comparison, side, hit), note=text))
 
     def fill(self, holes: Holes, hole: Hole, grade: str) -> None:
         """Have a grade of a hole written down, as seen on the side that ranks it higher."""
@@ -80,6 +74,18 @@ class Judging:
         """Whether the newest count is of what another process has said, since the app opened."""
         own, self.own = self.own, False
         return self._counts > 1 and not own
+
+
+def _seen(comparison: Comparison, side: SideResult, hit: Hit) -> Verdict:
+    """A verdict without its grade: on what, and where it was seen."""
+    return Verdict(
+        query=comparison.query,
+        product_id=hit.product_id,
+        grade="",
+        side=side.encoder,
+        rank=hit.rank,
+        encoder=side.fingerprint,
+    )
 
 
 def news(message: Recorded, comparison: Comparison | None) -> str:

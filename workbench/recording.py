@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from textual.message import Message
 
+from engine.errors import RankbenchError
 from engine.workspace import Workspace
 from workbench.messages import Recorded, RecordingFailed, Standing
 from workbench.searching import trouble_of
@@ -55,10 +56,26 @@ class Recorder:
     def keep(self, verdict: Verdict) -> None:
         """Append a verdict; `Recorded` follows once it is committed, or `RecordingFailed`."""
         said = replace(verdict, given=time.time())
+        self._say(lambda verdicts, judge: _kept(verdicts, judge, said))
+
+    def annotate(self, verdict: Verdict) -> None:
+        """Append `verdict`, which has a note, with the grade that the judge gave the result.
+
+        `Recorded` or `RecordingFailed` follows, this also where the judge has said nothing of it.
+        """
+        said = replace(verdict, given=time.time())
 
         def act(verdicts: Verdicts, judge: str) -> Message:
-            number = verdicts.add([said], judge)
-            return Recorded("keep", (replace(said, judge=judge, number=number),))
+            from engine.records import own_word
+
+            standing, alone = verdicts.standing(), verdicts.separated()
+            own = own_word(standing, alone, said.query, said.product_id, judge)
+            if own is None:
+                raise RankbenchError(
+                    "Nobody but others has graded this result.",
+                    "Grade it yourself first: a note goes with your own verdict.",
+                )
+            return _kept(verdicts, judge, replace(said, grade=own.grade, bad=own.bad))
 
         self._say(act)
 
@@ -166,6 +183,11 @@ class Recorder:
 
 def _nothing(verdicts: Verdicts, judge: str) -> None:
     """Say nothing: what follows every act, the count, is all that is wanted."""
+
+
+def _kept(verdicts: Verdicts, judge: str, said: Verdict) -> Recorded:
+    number = verdicts.add([said], judge)
+    return Recorded("keep", (replace(said, judge=judge, number=number),))
 
 
 def _turned(action: str, act: records.Act | None) -> Recorded:

@@ -42,11 +42,11 @@ def status_groups(
     for name in dict.fromkeys(wanted):
         side = known.get(name)
         if name in failed:
-            trouble = failed[name]
-            groups.append((("warn", printable(f"{name}: {trouble.what} {trouble.todo}")),))
+            why = failed[name]
+            groups.append((("warn", printable(f"{name}: {why.what} {why.todo}")),))
         elif side is not None and not side.ready:
-            why = f"{name} {side.why or LOADING}, bm25 answers"
-            groups.append((("warn", printable(why)),))
+            waits = f"{name} {side.why or LOADING}, bm25 answers"
+            groups.append((("warn", printable(waits)),))
         elif side is not None and side.why == LOADING:
             groups.append((("faint", printable(f"{name}: loading its new index")),))
         elif side is None and sides and name == "base":

@@ -106,7 +106,7 @@ def _lines(text: str, path: Path) -> list[tuple[str, str]]:
             raise RankbenchError(
                 f"Line {number} of {path} is no topic.", "Each line is `id<TAB>query`."
             )
-        rows.append((parts[0].strip(), parts[1].strip()))
+        rows.append((decode_id(parts[0].strip()), parts[1].strip()))
     return rows
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from engine.errors import RankbenchError
 from engine.formats.encoding import read_text
 from engine.formats.grades import WORDS
+from engine.formats.trec import is_qrels
 from engine.formats.writing import csv_line, write_lines
 from engine.records import Verdict
 
@@ -112,7 +113,7 @@ def topics_beside(path: Path) -> Path:
 def _from_judgments(path: Path, queries: Path | None, scale: str | None) -> VerdictFile:
     from engine.formats.judgments import read_judgments
 
-    if queries is None and topics_beside(path).is_file():
+    if queries is None and topics_beside(path).is_file() and is_qrels(read_text(path).text):
         queries = topics_beside(path)
     read = read_judgments(path, queries=queries, scale=scale)
     values = set(read.frame["value"].to_list())

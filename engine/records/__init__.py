@@ -7,7 +7,7 @@ nothing here imports polars: the app opens its records before it can paint.
 from engine.records.database import SCHEMA
 from engine.records.judged import Judged
 from engine.records.judgments import Judgments, Records
-from engine.records.merged import Merged, Word, merge
+from engine.records.merged import Merged, Word, merge, own_word
 from engine.records.query_sets import QuerySets, check_name, find_queries
 from engine.records.verdicts import Verdict, Verdicts
 
@@ -24,4 +24,5 @@ __all__ = [
     "check_name",
     "find_queries",
     "merge",
+    "own_word",
 ]

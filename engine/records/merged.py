@@ -99,6 +99,24 @@ def merge(
     return Merged(tuple(queries), words, spellings)
 
 
+def own_word(
+    verdicts: Sequence[Verdict], separated: Collection[str], query: str, product_id: str, judge: str
+) -> Verdict | None:
+    """What `judge` says of a result under any spelling that shares `query`'s verdicts, if anything.
+
+    Args:
+        verdicts, separated: as `merge` takes them.
+    """
+    place = place_of(query, separated)
+    said = [
+        verdict
+        for verdict in verdicts
+        if (verdict.product_id, verdict.judge) == (product_id, judge)
+        and place_of(verdict.query, separated) == place
+    ]
+    return said[-1] if said else None
+
+
 def place_of(query: str, separated: Collection[str]) -> str:
     """What verdicts are shared under: the normalised query, or the text of one that is separate."""
     text, key = _spelling(query)

@@ -141,6 +141,32 @@ def test_times_that_no_calendar_has_are_left_empty() -> None:
 GRADES = {"red tent": {"a": "E", "b 1": "I"}, "title": {"c": "I"}, "<top> of a tent": {"a": "C"}}
 
 
+def test_qrels_find_queries_whose_ids_have_white_space(tmp_path: Path) -> None:
+    queries = [
+        JudgedQuery("verdict:tent peg", "tent peg", "", {"p1": "E", "p2": "I"}),
+        JudgedQuery("my id%20", "red tent", "", {"p3": "C"}),
+    ]
+    path, topics = write_judged(tmp_path / "j.qrels", queries, "trec")
+    read = read_judgments(path, queries=topics, scale="0-3")
+    assert {tuple(row) for row in read.frame.drop("value").iter_rows()} == {
+        (q.query_id, q.query, product, grade)
+        for q in queries
+        for product, grade in q.grades.items()
+    }
+    assert read.dropped == {}
+
+
+def test_topics_that_lie_about_are_read_with_qrels_alone(tmp_path: Path) -> None:
+    queries = [JudgedQuery("q1", "tent peg", "", {"p1": "E", "p2": "I"})]
+    topics_beside(tmp_path / "x.json").write_text("q1\ttent\nno topic\n")
+    for name, form in (("x.json", "opensearch"), ("x.csv", "quepid")):
+        write_judged(tmp_path / name, queries, form)
+        assert {v.product_id for v in read_verdicts(tmp_path / name).verdicts} == {"p1", "p2"}
+    (tmp_path / "x.qrels").write_text("q1 0 p1 3\n")
+    with pytest.raises(RankbenchError, match="no topic"):
+        read_verdicts(tmp_path / "x.qrels")
+
+
 @pytest.mark.parametrize("form", ["quepid", "trec", "opensearch"])
 @pytest.mark.parametrize("queries", [["red tent", "title"], ["title"], list(GRADES)])
 def test_the_judgment_formats_carry_query_product_and_grade(

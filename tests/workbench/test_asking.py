@@ -111,7 +111,7 @@ async def test_the_screen_says_that_the_base_is_not_ready(make_app, flagged, beg
         await until(lambda: app.screen.trouble is not None, seconds=30)
         await pilot.pause()
         assert "base is not ready yet: not indexed." in page(app)
-        assert "no Exact result" not in page(app)
+        assert "no Exact result" not in page(app) and "No verdicts yet" not in page(app)
         stand_in.statuses[1] = Status("base", "encoder", True)
         await pilot.press("t")
         await until(lambda: app.screen.basket is not None, seconds=30)

@@ -252,6 +252,20 @@ async def test_what_ended_while_the_app_was_closed_is_said_once(make_app, ws) ->
         assert told(app) == []
 
 
+async def test_an_encoder_that_was_removed_is_not_the_newest_any_more(make_app, ws) -> None:
+    jobs = [RUNNING]
+    stand_in = StandIn()
+    shelve(ws, "fresh-02")
+    app = make_app(stand_in, root=ws, find_jobs=lambda: list(jobs))
+    async with app.run_test(size=(80, 24)):
+        await until(lambda: app.jobs != () and app.sides != ())
+        jobs[0] = JobView("0001", "train", "done", "fresh-02")
+        await until(lambda: app.newest_encoder == "fresh-02")
+        stand_in.statuses.pop()
+        app.searcher.refresh_sides()
+        await until(lambda: app.newest_encoder == "tuned-01")
+
+
 async def test_the_first_session_says_what_died_alone(make_app) -> None:
     jobs = [JobView("0001", "train", "done", "old-1"), DIED]
     app = make_app(find_jobs=lambda: list(jobs))

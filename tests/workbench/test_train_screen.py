@@ -175,6 +175,39 @@ async def test_jobs_are_shown_cancelled_and_taken_up_again(make_app, ws, monkeyp
         await until(lambda: "Job 0002 goes on from where it was" in page(app))
 
 
+async def test_c_cancels_what_runs_and_the_cursor_stays_on_its_job(make_app) -> None:
+    jobs = [JobView("0001", "train", "running", "a-1"), JobView("0002", "train", "queued", "b-1")]
+    cancelled: list[str] = []
+    app = make_app(find_jobs=lambda: list(jobs), cancel_job=cancelled.append)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await until(lambda: app.jobs != ())
+        await pilot.press("f5")
+        await until(lambda: "b-1: waiting" in page(app))
+        await pilot.press("c")
+        await until(lambda: cancelled == ["0001"])
+        await pilot.press("tab")
+        assert app.screen.jobs.cursor == 0
+        jobs.append(JobView("0003", "train", "queued", "c-1"))
+        await until(lambda: "c-1: waiting" in page(app))
+        await pilot.press("c")
+        await until(lambda: len(cancelled) == 2)
+        assert cancelled == ["0001", "0002"]
+
+
+async def test_a_run_on_judgments_says_what_it_holds(make_app, flagged) -> None:
+    app = make_app(root=flagged)
+    async with app.run_test(size=(120, 30), notifications=True) as pilot:
+        screen = await opened(app, pilot)
+        await pilot.press("v", "o", "o")
+        await until(lambda: screen.basket is not None and screen.basket.source == "judgments")
+        await until(lambda: f"{screen.basket.judged:,} rows of judgments" in lines(app)[1])
+        assert f"{screen.basket.replay:,} replay rows" in lines(app)[1]
+        assert "dev and test" not in lines(app)[0] and "pair" not in lines(app)[1]
+        await pilot.press("v")
+        await until(lambda: "the train split alone" in " ".join(page(app).split()))
+        assert screen.choice.include_test is True  # as it was chosen for verdicts
+
+
 async def test_f8_puts_the_new_encoder_on_the_right_and_keeps_it(make_app, ws) -> None:
     jobs = [JobView("0001", "train", "running", "fresh-02", 10, 40)]
     stand_in = StandIn()

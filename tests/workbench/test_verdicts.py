@@ -156,6 +156,26 @@ async def test_a_note_is_a_verdict_of_its_own_with_the_same_grade(make_app, ws, 
             assert len(verdicts.history()) == 2
 
 
+async def test_a_note_goes_with_ones_own_verdict_not_the_majoritys(make_app, ws, comparer) -> None:
+    hit = comparer.compare(QUERY, "base", "base").baseline.hits[0]
+    with Verdicts(ws.records_path) as verdicts:
+        for judge in ("bob", "cid"):
+            verdicts.add([Verdict(QUERY, hit.product_id, "C")], judge)
+    app = make_app(comparer)
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        await into_the_list(app, pilot)
+        assert app.compare.baseline.hit.product_id == hit.product_id
+        await pilot.press("n", *"mine", "enter")
+        await until(lambda: "Grade it yourself first" in " ".join(page(app).split()))
+        assert {v.judge for v in standing(ws)} == {"bob", "cid"}
+        await pilot.press("x")
+        await until(lambda: len(standing(ws)) == 3)
+        await pilot.press("n", *"mine", "enter")
+        await until(lambda: standing(ws)[-1].note == "mine")
+        own = standing(ws)[-1]
+        assert (own.grade, own.bad) == ("I", True) and len(standing(ws)) == 3
+
+
 async def test_shared_spellings_are_shown_and_refused(make_app, ws, comparer) -> None:
     product = next(iter(comparer.rows))
     with Verdicts(ws.records_path) as verdicts:

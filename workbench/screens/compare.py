@@ -362,16 +362,16 @@ class CompareScreen(Screen[None]):
             return
         # As it is at the key: another answer may come while the person types.
         comparison, side, hit = self.comparison, self.active.side, self.active.hit
-        if not (comparison and side and hit and hit.verdict and hit.grade):
+        if not (comparison and side and hit and hit.verdict):
             self.app.say("Grade the result first: a note goes with a verdict.")
             return
-        grade, bad = hit.grade, hit.verdict == "flagged"
 
         def noted(note: str | None) -> None:
             if note:
-                self.app.judging.give(comparison, side, hit, grade, bad=bad, note=note)
+                self.app.judging.note(comparison, side, hit, note)
 
-        head = f"Note on {grade} for {hit.title[:_TITLE]}"
+        # Not on which grade: the row shows the majority's, and the note goes with the person's own.
+        head = f"Note on your verdict on {hit.title[:_TITLE]}"
         self.app.push_screen(LineScreen(head, "Why?"), noted)
 
     def action_undo(self) -> None:

@@ -94,7 +94,12 @@ class TrainScreen(Screen[None]):
         self.basket, self.trouble = message.basket, message.trouble
         if self.choice.source == "judgments":
             self._say_judgments()
-        elif self.basket is None or not self.basket.groups:
+        elif self.basket is None:
+            self.rows.empty(
+                ("plain", "The basket could not be made; why is said above."),
+                ("faint", "t looks into it again."),
+            )
+        elif not self.basket.groups:
             self.rows.empty(
                 ("plain", "No verdicts yet."),
                 ("faint", "In Compare's lists x marks a bad result; e s c i grade it."),
@@ -128,6 +133,9 @@ class TrainScreen(Screen[None]):
         self._choose(recipe=_next(self.recipes, self.choice.recipe))
 
     def action_held_out(self) -> None:
+        if self.choice.source == "judgments":
+            self.app.say("Judgments are trained on in the train split alone.")
+            return
         self._choose(include_test=not self.choice.include_test)
 
     def action_name(self) -> None:

@@ -41,36 +41,39 @@ class BasketHead(Painted):
 
 
 def _chosen(choice: Choice) -> list[Sequence[Piece]]:
-    held_out = "dev and test queries too" if choice.include_test else "no dev or test queries"
-    return [
+    chosen: list[Sequence[Piece]] = [
         (("strong", "Train"),),
         (("key", "o"), ("plain", f" {FROM[choice.source]}")),
         (("key", "p"), ("plain", f" {printable(choice.recipe)}")),
         (("key", "n"), ("plain", f" {printable(choice.name) or 'next free name'}")),
-        (("key", "v"), ("warn" if choice.include_test else "plain", f" {held_out}")),
     ]
+    if choice.source != "judgments":
+        held_out = "dev and test queries too" if choice.include_test else "no dev or test queries"
+        ink = "warn" if choice.include_test else "plain"
+        chosen.append((("key", "v"), (ink, f" {held_out}")))
+    return chosen
 
 
 def _counts(choice: Choice, basket: Basket | None) -> list[Sequence[Piece]]:
-    if choice.source == "judgments":
-        return [(("faint", "the train split of the judged queries"),)]
-    if basket is None:
+    if basket is None or basket.source != choice.source:
         return [(("faint", "looking into the basket"),)]
-    found = [
-        (basket.pairs, "pair", ""),
-        (basket.negatives, "negative", ""),
-        (basket.positives, "positive", ""),
-        (basket.replay, "replay row", ""),
-    ]
-    if choice.source == "both":
-        found.insert(3, (basket.judged, "row of judgments", "rows of judgments"))
+    found = []
+    if choice.source != "judgments":
+        found += [
+            (basket.pairs, "pair", ""),
+            (basket.negatives, "negative", ""),
+            (basket.positives, "positive", ""),
+        ]
+    if choice.source != "flags":
+        found.append((basket.judged, "row of judgments", "rows of judgments"))
+    found.append((basket.replay, "replay row", ""))
     return [(("plain", count(*each)),) for each in found]
 
 
 def _said(choice: Choice, basket: Basket | None, trouble: Trouble | None) -> list[Sequence[Piece]]:
     if trouble is not None:
         return [(("error", printable(f"{trouble.what} {trouble.todo}")),)]
-    if basket is None or choice.source == "judgments":
+    if basket is None:
         return []
     if basket.refusal:
         return [(("warn", printable(f"{basket.refusal} {basket.todo}")),)]

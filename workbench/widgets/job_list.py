@@ -24,16 +24,24 @@ class JobList(RowList):
         self.notice = (("faint", "No job yet."),)
 
     def show(self, jobs: Sequence[JobView]) -> None:
-        """Show `jobs`, which come oldest first, the cursor on the one it stood on."""
-        kept = self.jobs[self.cursor].id if self.jobs and self.cursor else None
+        """Show `jobs`, which come oldest first, the cursor on the one it stood on.
+
+        At the top it stays there, for the newest, unless the person is in the list.
+        """
+        held = self.jobs and (self.cursor or self.has_focus)
+        kept = self.jobs[self.cursor].id if held else None
         self.jobs = list(reversed(jobs))
         self.place(next((n for n, job in enumerate(self.jobs) if job.id == kept), 0))
         self.repaint()
 
     def chosen(self, states: Sequence[str]) -> JobView | None:
-        """A job in one of `states`: under the cursor while the list has focus, else the newest."""
+        """A job in one of `states`: under the cursor while the list has focus.
+
+        Else the one that runs, or the newest where none does.
+        """
         jobs = self.jobs[self.cursor : self.cursor + 1] if self.has_focus else self.jobs
-        return next((job for job in jobs if job.state in states), None)
+        found = [job for job in jobs if job.state in states]
+        return min(found, key=lambda job: job.state != "running", default=None)
 
     def row_count(self) -> int:
         return len(self.jobs)
