@@ -72,7 +72,7 @@ def _unseen(verdict: Mapping[str, Any]) -> list[Line]:
 
 def _flagged(verdict: Mapping[str, Any]) -> list[Line]:
     flagged = verdict["flagged"]
-    lines: list[Line] = [[], _head("flagged", count(len(flagged), "query", "queries"))]
+    lines: list[Line] = [[], _head("with verdicts", count(len(flagged), "query", "queries"))]
     for wanted, ink in (("fall", "loss"), ("rise", "gain")):
         if ranks := verdict["mean_ranks"][wanted]:
             before, after = ranks
@@ -110,7 +110,8 @@ def _worst(verdict: Mapping[str, Any], width: int) -> list[Line]:
 def _query(query: Mapping[str, Any], titles: Mapping[str, str], width: int) -> list[Line]:
     """One flagged query: its NDCG@10 under both sets of judgments, and its products' ranks."""
     room = width - _NUMBERS - 3
-    head = fit(f"flagged: {printable(query['query'])}", room)
+    said = "flagged" if any(moved["wanted"] == "fall" for moved in query["moved"]) else "graded E"
+    head = fit(f"{said}: {printable(query['query'])}", room)
     columns = f" {'base rank':>10} {'tuned rank':>10}"
     lines: list[Line] = [[], [("strong", f" {head}"), ("faint", columns)]]
     for moved in query["moved"]:

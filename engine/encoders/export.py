@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from engine.encoders.registry import resolve
@@ -12,6 +12,8 @@ from engine.errors import RankbenchError, UsageError
 from engine.workspace import Workspace, unwritable
 
 Progress = Callable[[int, int], None]
+# Weights, settings, vocabularies and a model's own page.
+_SUFFIXES = {".safetensors", ".bin", ".json", ".jinja", ".txt", ".model", ".md"}
 _BLOCK = 8 * 1024 * 1024
 
 
@@ -29,8 +31,8 @@ def export_encoder(
 
     Args:
         progress: called with (bytes copied, bytes in all).
-        replace: put it in the place of another exported encoder, or of an empty directory. Nothing
-            else is ever removed.
+        replace: put it in the place of another exported encoder, or of an empty directory. One
+            that holds anything else too, or a file of a kind that no export writes, stays.
 
     Raises:
         UsageError: `target` lies where the workspace keeps its own encoders.
@@ -41,12 +43,13 @@ def export_encoder(
     own = ws.encoders_dir.resolve()
     if target == info.path.resolve() or target == own or own in target.parents:
         raise UsageError(f"{target} is the workspace's own.", "Name a directory outside of it.")
-    _check_free(target, replace)
+    files = _files(info.path)
+    _check_free(target, replace, {path.relative_to(info.path) for path in files})
     work = target.with_name(f".{target.name}.partial")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(work, ignore_errors=True)
-        _copy(info.path, work, progress or (lambda done, total: None))
+        _copy(files, info.path, work, progress or (lambda done, total: None))
         _put(work, target)
     except OSError as error:
         raise unwritable(target.parent, error) from None
@@ -55,7 +58,7 @@ def export_encoder(
     return target
 
 
-def _check_free(target: Path, replace: bool) -> None:
+def _check_free(target: Path, replace: bool, written: Collection[Path]) -> None:
     if not target.exists():
         return
     if not replace:
@@ -69,14 +72,32 @@ def _check_free(target: Path, replace: bool) -> None:
             f"{target} holds something else than an encoder, and is left as it is.",
             "Name another directory.",
         )
+    for path in target.rglob("*"):
+        inside = path.relative_to(target)
+        if inside not in written and _is_foreign(path, inside):
+            raise RankbenchError(
+                f"{target} holds more than an encoder ({inside}), and is left as it is.",
+                "Move that out of it, or name another directory.",
+            )
 
 
-def _copy(source: Path, work: Path, progress: Progress) -> None:
-    files = [
+def _is_foreign(path: Path, inside: Path) -> bool:
+    """Whether no export of any encoder has such an entry."""
+    if any(part.startswith(".") for part in inside.parts) or path.is_symlink():
+        return True
+    return not path.is_dir() and path.suffix not in _SUFFIXES
+
+
+def _files(source: Path) -> list[Path]:
+    """What is copied of an encoder: no code."""
+    return [
         path
         for path in sorted(source.rglob("*"))
         if path.is_file() and path.suffix != ".py" and "__pycache__" not in path.parts
     ]
+
+
+def _copy(files: Sequence[Path], source: Path, work: Path, progress: Progress) -> None:
     total = sum(path.stat().st_size for path in files)
     done = 0
     for path in files:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -50,9 +51,16 @@ class EncoderInfo:
 
 def list_encoders(ws: Workspace) -> list[EncoderInfo]:
     """The base first, then the others by age; one whose card cannot be read carries its `fault`."""
-    found = [_info(path) for path in _children(ws.encoders_dir) if _is_encoder(path)]
-    base = [info for info in found if info.name == BASE] or [resolve(ws, BASE)]
-    return [*base, *sorted((info for info in found if info.name != BASE), key=_age)]
+    found: dict[tuple[float, float, str], EncoderInfo] = {}
+    for path in _children(ws.encoders_dir):
+        # One that another process removes meanwhile is not there.
+        with suppress(FileNotFoundError):
+            if _is_encoder(path):
+                info = _info(path)
+                found[_age(info)] = info
+    ordered = [found[age] for age in sorted(found)]
+    base = [info for info in ordered if info.name == BASE] or [resolve(ws, BASE)]
+    return [*base, *(info for info in ordered if info.name != BASE)]
 
 
 def _age(info: EncoderInfo) -> tuple[float, float, str]:

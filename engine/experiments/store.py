@@ -22,7 +22,7 @@ from engine.evaluation.runs import whole_gains
 from engine.formats.runs import write_qrels, write_run
 from engine.index.store import catalog_hash
 from engine.records import Records
-from engine.training.examples import judgments_hash
+from engine.training.examples import queries_hash
 from engine.training.recipe import Recipe
 from engine.workspace import Workspace, unwritable
 
@@ -50,7 +50,7 @@ def settings_of(
         "recipe": what,
         "base": fingerprint(base_dir),
         "catalog": _digest(sorted(texts.items())),
-        "judgments": judgments_hash(queries),
+        "judgments": queries_hash(queries),
         "folds": folds,
         "gains": dict(gains),
         "rbo_p": rbo_p,

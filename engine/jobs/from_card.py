@@ -15,7 +15,7 @@ from engine.encoders.fingerprint import fingerprint
 from engine.encoders.registry import BASE, list_encoders, resolve
 from engine.errors import RankbenchError, UsageError
 from engine.jobs.material import judged_rows, read_basket, read_judged, read_merged, read_texts
-from engine.training.examples import judged_hash, judgments_hash
+from engine.training.examples import judged_hash, queries_hash
 from engine.training.recipe import Recipe, load_recipe
 from engine.workspace import Workspace
 
@@ -205,6 +205,6 @@ def _hashes(ws: Workspace, recipe: Recipe, params: Mapping[str, Any]) -> dict[st
         if basket.verdicts_hash:
             found["verdicts"] = basket.verdicts_hash
     return found | {
-        "judgments": judgments_hash(examples.queries),
+        "judgments": queries_hash(examples.queries),
         "judged": judged_hash(queries),
     }

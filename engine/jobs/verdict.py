@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import time
 from dataclasses import replace
 
 from engine.encoders.card import write_card
@@ -17,6 +19,7 @@ from engine.records import Merged
 from engine.training.basket import Basket
 from engine.training.outcome import Cancelled, check_stop
 
+_TOLD_S = 0.5
 FLAGGED = "flagged.json"  # in the job's directory; a resumed job may find other verdicts
 
 
@@ -73,21 +76,23 @@ def draw_verdict(context: Context, name: str) -> RunVerdict | None:
 def _judge(context: Context, comparer: Comparer, name: str) -> RunVerdict:
     card = resolve(context.ws, name).card
     assert card is not None
-    base, tuned = comparer.side(card.base), comparer.side(name)
+    told = -math.inf
 
     def progress(done: int, total: int) -> None:
+        nonlocal told
         check_stop(context.should_stop)
+        if (now := time.monotonic()) - told >= _TOLD_S or done == total:
+            told = now
+            context.events.emit("progress", phase="verdict", step=done, steps=total)
 
     progress(0, 0)
-    try:
+    base, tuned = comparer.side(card.base), comparer.side(name)
+    unseen = None
+    # Where no query is left that neither has seen, the verdict says so.
+    if any(not (base.seen(q.query) or tuned.seen(q.query)) for q in comparer.imported_queries()):
         unseen = evaluate_query_set(
             comparer, card.base, name, split="unseen", verdicts=False, progress=progress
         )
-    except Cancelled:
-        raise
-    except RankbenchError:
-        # No query is left that neither has seen: the verdict says so.
-        unseen = None
     return judge_run(
         base,
         tuned,

@@ -99,6 +99,10 @@ class Verdicts(Database):
             )
         return first
 
+    def act(self, number: int) -> list[Verdict]:
+        """The verdicts of the act that `add` gave this number, as stored, undone or not."""
+        return self._select("action = 'grade' AND batch = ?", number)
+
     def separate(self, query: str, author: str) -> None:
         """Refuse sharing: `query` neither takes its equivalents' verdicts nor gives its own."""
         text = clean_query(query)
@@ -168,7 +172,7 @@ class Verdicts(Database):
                 " VALUES (?, ?, ?, ?, ?)",
                 (action, _next_number(connection), found[0], author, time.time()),
             )
-            verdicts = tuple(self._select("action = 'grade' AND batch = ?", found[0]))
+            verdicts = tuple(self.act(found[0]))
             rows = connection.execute(
                 "SELECT query FROM verdicts WHERE action = 'separate' AND batch = ?", found
             ).fetchall()

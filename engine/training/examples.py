@@ -129,15 +129,19 @@ def relevant_texts(
     return {query: frozenset(exact) for query, exact in gathered.items()}
 
 
-def judgments_hash(queries: Sequence[JudgedQuery]) -> str:
-    """SHA-256 (16 hex) of queries and grades, whatever their order."""
+def queries_hash(queries: Sequence[JudgedQuery]) -> str:
+    """SHA-256 (16 hex) of queries with their ids and grades, whatever their order.
+
+    The rows are drawn by id: other ids are other data to a run, though not other judgments
+    (`engine.catalog.queries.judgments_hash`).
+    """
     rows = sorted([q.query_id, q.query, sorted(q.grades.items())] for q in queries)
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
 
 
 def judged_hash(queries: Sequence[JudgedQuery]) -> str:
-    """`judgments_hash` of all that a run may look at: the queries of the train and dev splits."""
-    return judgments_hash([query for query in queries if query.split in ("train", "dev")])
+    """`queries_hash` of all that a run may look at: the queries of the train and dev splits."""
+    return queries_hash([query for query in queries if query.split in ("train", "dev")])
 
 
 def _negatives(

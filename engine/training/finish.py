@@ -17,7 +17,7 @@ from engine.encoders.card import Card, read_card, write_card
 from engine.encoders.fingerprint import fingerprint
 from engine.encoders.save import flush, flush_tree, save_model
 from engine.errors import RankbenchError
-from engine.training.examples import Examples, judgments_hash
+from engine.training.examples import Examples, queries_hash
 from engine.training.near import Near
 from engine.training.outcome import Best, Boldest
 from engine.training.recipe import Recipe
@@ -110,7 +110,7 @@ def make_card(
 
 def _hashes(material: Material) -> dict[str, str]:
     examples = material.examples
-    found = {"rows": examples.data_hash, "judgments": judgments_hash(examples.queries)}
+    found = {"rows": examples.data_hash, "judgments": queries_hash(examples.queries)}
     return {**found, "verdicts": material.verdicts} if material.verdicts else found
 
 

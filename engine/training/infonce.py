@@ -287,7 +287,7 @@ class _Watch(TrainerCallback):
         self._scorer = copy.deepcopy(model) if dev else None
         self._busy = 0.0
         self._steps = 0
-        self._scoring = 0.0
+        self._scoring: float | None = None
         self._began = 0.0
 
     def tell(self, message: str) -> None:
@@ -338,7 +338,10 @@ class _Watch(TrainerCallback):
             return
         each = self._busy / max(1, self._steps)
         scorings = max(0, math.ceil(state.num_train_epochs) - self.epoch) if self._scorer else 0
-        left = (state.max_steps - state.global_step) * each + scorings * self._scoring
+        left = (state.max_steps - state.global_step) * each
+        if scorings:
+            # Scoring an epoch may take longer than its steps: untold until one was timed.
+            left = math.nan if self._scoring is None else left + scorings * self._scoring
         self._report(
             {
                 "event": "progress",
@@ -347,7 +350,7 @@ class _Watch(TrainerCallback):
                 "steps": state.max_steps,
                 "epoch": round(float(state.epoch or 0), 3),
                 "loss": round(float(loss), 5),
-                "eta_s": round(left, 1),
+                "eta_s": None if math.isnan(left) else round(left, 1),
             }
         )
 

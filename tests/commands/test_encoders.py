@@ -14,7 +14,16 @@ def test_one_encoder_says_where_it_comes_from(
     found = rankbench("encoders", "other", "-w", workspace, "--json").json
     assert found["name"] == "other" and found["build"] is None and found["latency"] is None
     assert [step["name"] for step in found["lineage"]] == ["other"]
+    assert found["used"] == []
+    by_name = {row["name"]: row for row in rankbench("encoders", "-w", workspace, "--json").json}
+    assert by_name["base"]["used"] == ["baseline"]
+    rankbench("index", "--encoder", "other", "-w", workspace)
+    settings = workspace / "workspace.toml"
+    settings.write_text('candidate = "hybrid:other"\n' + settings.read_text())
+    used = [line.split()[-1] for line in rankbench("encoders", "-w", workspace).out.splitlines()]
+    assert used[-2:] == ["baseline", "candidate"]
     page = rankbench("encoders", "other", "-w", workspace).out
+    assert "used            candidate" in page
     assert "fingerprint" in page and "not indexed" in page
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from engine.records import Verdicts
+from engine.records import Records, Verdicts
 
 
 @pytest.fixture
@@ -48,6 +49,22 @@ def test_a_flag_is_kept_listed_undone_and_redone(rb: Any, workspace: Path) -> No
     ]  # fmt: skip
     shown = rb("flags", "--history")
     assert shown.code == 0 and "act 1" in shown.out
+
+
+def test_a_flag_that_another_process_undoes_at_once_was_kept(rb: Any, workspace: Path) -> None:
+    with Verdicts(workspace / "records.db"):
+        pass
+    database = sqlite3.connect(workspace / "records.db")
+    # As soon as the word is there, somebody takes it back.
+    database.execute(
+        "CREATE TRIGGER other AFTER INSERT ON verdicts WHEN NEW.action = 'grade' BEGIN"
+        " INSERT INTO verdicts (action, batch, target, author, created)"
+        " VALUES ('undo', NEW.id + 1, NEW.batch, NEW.author, NEW.created); END"
+    )
+    database.close()
+    kept = rb("flag", "hose", "p10", "x")
+    assert kept.code == 0 and kept.out.startswith("kept 1: hose · p10")
+    assert rb("flags", "--json").json == []
 
 
 def test_an_undo_says_what_stands_again(rb: Any) -> None:
@@ -248,6 +265,20 @@ def test_judgments_go_out_as_they_count(rb: Any, tmp_path: Path, workspace: Path
     assert ratings.code == 0
     assert json.loads((tmp_path / "j.json").read_text())["judgmentRatings"]
     rb("export", "flags", both, "--judgments", "all").assert_error(2, "judgments")
+
+
+def test_judgments_with_flagged_queries_come_back_from_trec(
+    rb: Any, workspace: Path, tmp_path: Path
+) -> None:
+    for query in ("steel tent peg", "hose for roses"):
+        assert rb("flag", query, "p03", "x").code == 0
+    path = tmp_path / "j.qrels"
+    assert rb("export", "judgments", path, "--format", "trec").code == 0
+    told = rb("import", "judgments", path, "--queries", path.with_name("j.topics.tsv"))
+    assert told.code == 0 and "left out" not in told.err + told.out
+    with Records(workspace / "records.db") as records:
+        found = {query.query: dict(query.grades) for query in records.judged_queries()}
+    assert found["steel tent peg"] == found["hose for roses"] == {"p03": "I"}
 
 
 def test_a_bad_file_of_flags_keeps_nothing(rb: Any, tmp_path: Path) -> None:

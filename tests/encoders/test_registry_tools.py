@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from sentence_transformers import SentenceTransformer
 
-from engine.encoders.card import Card, write_card
+from engine.encoders import registry
+from engine.encoders.card import Card, read_card, write_card
 from engine.encoders.export import export_encoder
 from engine.encoders.fingerprint import fingerprint
 from engine.encoders.latency import query_latency
@@ -109,10 +110,37 @@ def test_only_an_encoder_is_ever_replaced(tiny_workspace: Workspace, tmp_path: P
     with pytest.raises(RankbenchError, match="something else"):
         export_encoder(ws, BASE, mine, replace=True)
     assert (mine / "thesis.txt").is_file()
+    for own in (".git/config", "serve.py", "1_Pooling/run.sh"):
+        (target / own).parent.mkdir(exist_ok=True)
+        (target / own).write_text("written by hand")
+        with pytest.raises(RankbenchError, match="more than an encoder"):
+            export_encoder(ws, BASE, target, replace=True)
+        assert (target / own).read_text() == "written by hand"
+        (target / own).unlink()
+        if own.startswith("."):
+            (target / own).parent.rmdir()
     for own in (ws.encoders_dir, ws.encoders_dir / BASE, ws.encoders_dir / "new"):
         with pytest.raises(UsageError, match="own"):
             export_encoder(ws, BASE, own, replace=True)
     assert resolve(ws, BASE) and not list(tmp_path.glob(".*"))
+
+
+def test_an_encoder_that_goes_while_they_are_listed_is_not_there(
+    tiny_workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ws = tiny_workspace
+    base = resolve(ws, BASE).path
+    for name in ("first", "going"):
+        child(ws, name, ("base",), base)
+
+    def read(path: Path) -> Card | None:
+        card = read_card(path)
+        if path.name == "going" and path.is_dir():
+            path.rename(path.with_name(".going.removed"))
+        return card
+
+    monkeypatch.setattr(registry, "read_card", read)
+    assert [info.name for info in registry.list_encoders(ws)] == ["base", "first"]
 
 
 def test_exported_vectors_are_those_of_the_index(tiny_workspace: Workspace, tmp_path: Path) -> None:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+import shutil
 from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
 
+import engine.jobs.verdict
 from engine import supervise
-from engine.encoders.card import read_card
-from engine.evaluation.run_verdict import DO_NOT, NOT_SHOWN, SAFE
+from engine.encoders.card import Card, read_card, write_card
+from engine.encoders.fingerprint import fingerprint
+from engine.encoders.registry import resolve
+from engine.errors import RankbenchError
+from engine.evaluation.run_verdict import DO_NOT, NOT_SHOWN, SAFE, RunVerdict
+from engine.index.build import build_index
+from engine.jobs.context import Context, Events
 from engine.jobs.material import read_basket, read_merged
-from engine.jobs.verdict import _flagged, keep_flagged
+from engine.jobs.verdict import FLAGGED, _flagged, draw_verdict, keep_flagged
 from engine.ranking.comparer import Comparer
 from engine.records import Records, Verdict, Verdicts
 from engine.workspace import Workspace
@@ -127,6 +134,54 @@ def test_a_run_from_judgments_is_judged_too(tiny_workspace: Workspace) -> None:
     assert card is not None and card.verdict["flagged"] == [] and card.verdict["unseen"]["n"] > 0
     page = encoders(tiny_workspace, "infonce-01")
     assert card.verdict["call"] in page and "flagged" not in page
+
+
+def drawn(ws: Workspace) -> tuple[RunVerdict | None, list[dict[str, object]]]:
+    """The verdict on a copy of the base, drawn as a job does, and the job's events."""
+    base = resolve(ws, "base").path
+    copy = ws.encoders_dir / "copy"
+    if not copy.exists():
+        shutil.copytree(base, copy)
+        write_card(copy, Card("copy", "base", fingerprint(base), {"name": "flags"}))
+        for name in ("base", "copy"):
+            build_index(ws, name)
+    log = ws.root / "events.jsonl"
+    context = Context(ws, "0001", ws.root, {}, Events(log))
+    verdict = draw_verdict(context, "copy")
+    return verdict, [json.loads(line) for line in log.read_text().splitlines()]
+
+
+def test_while_the_verdict_is_drawn_the_job_says_so(tiny_workspace: Workspace) -> None:
+    verdict, events = drawn(tiny_workspace)
+    assert verdict is not None and verdict.unseen is not None
+    told = [event for event in events if event["event"] == "progress"]
+    assert {event["phase"] for event in told} == {"verdict"}
+    assert told[-1]["step"] == told[-1]["steps"] > 0 and not any("eta_s" in e for e in told)
+
+
+def test_what_cannot_be_measured_is_no_lack_of_queries(
+    tiny_workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(*arguments: object, **options: object) -> None:
+        raise RankbenchError("The index of copy cannot be read.", "Index it again.")
+
+    monkeypatch.setattr(engine.jobs.verdict, "evaluate_query_set", damaged)
+    verdict, events = drawn(tiny_workspace)
+    assert verdict is None
+    assert "The index of copy cannot be read" in str(events[-1]["message"])
+    card = read_card(tiny_workspace.encoders_dir / "copy")
+    assert card is not None and not card.verdict
+
+
+def test_a_run_on_grades_alone_flags_nothing(tiny_workspace: Workspace) -> None:
+    ws = tiny_workspace
+    kept = [{"query": "red sneaker", "before": {}, "after": {"p100": "E"}, "fall": []}]
+    (ws.root / FLAGGED).write_text(json.dumps([{**kept[0], "rise": ["p100"]}]))
+    verdict, _ = drawn(ws)
+    assert verdict is not None and verdict.mean_ranks("rise") is not None
+    page = encoders(ws, "copy")
+    assert "with verdicts: 1 query" in page and "flagged:" not in page
+    assert "tuned rank" not in page  # no table of nothing
 
 
 def unseen_queries(ws: Workspace, seen: tuple[str, ...]) -> list[str]:

@@ -98,6 +98,12 @@ def test_flagged_results_fall_and_the_card_says_what_was_done(case: Case, tmp_pa
     assert max(before) <= 10
     assert np.mean(after) > 2 * np.mean(before)
 
+    trained = [e for e in events if e.get("phase") in ("training", "dev")]
+    scored = [e["phase"] for e in trained].index("dev")
+    assert scored > 0 and all(e["eta_s"] is None for e in trained[:scored])
+    left = [e["eta_s"] for e in trained[scored:] if e["phase"] == "training"]
+    assert left and all(seconds > 0 for seconds in left)
+
     card = result.card
     pairs = case.basket(verdicts, recipe).pairs
     assert card.scores["source"] == "flags" and card.scores["replay_rows"] >= 40

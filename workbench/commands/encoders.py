@@ -79,13 +79,30 @@ def describe(
     state = State(workspace.state_path)
     try:
         rows = [_entry(info, state) for info in chosen]
+        used = _used(workspace, state)
     finally:
         state.close()
+    for row in rows:
+        row["used"] = [place for place, name in used.items() if name == row["name"]]
     for row, info in zip(rows, chosen, strict=True):
         row["latency"] = _latency(info) if latency else None
     if which is not None:
         rows[0]["lineage"] = [asdict(step) for step in lineage(workspace, which)]
     return rows
+
+
+def _used(workspace: Workspace, state: State) -> dict[str, str]:
+    """The encoder behind each of the two sides, as a comparison takes them without a choice."""
+    from engine.encoders.registry import BASE, list_encoders
+    from engine.ranking.side_name import newest_tuned, parse_side
+
+    settings = workspace.settings
+    ready = (info for info in list_encoders(workspace) if state.active_build(info.name))
+    candidate = settings.candidate or newest_tuned(info for info in ready if not info.fault)
+    return {
+        "baseline": parse_side(settings.baseline or BASE).encoder,
+        "candidate": parse_side(candidate or "bm25").encoder,
+    }
 
 
 def _latency(info: EncoderInfo) -> dict[str, Any]:
@@ -134,9 +151,19 @@ def show(rows: list[dict[str, Any]]) -> None:
                 dev,
                 unseen_delta(row["verdict"]),
                 row["verdict"].get("call") or _on_dev(row),
+                ", ".join(row["used"]),
             ]
         )
-    headers = ["encoder", "from", "build", "size", "dev, base -> tuned", "unseen ndcg@10", ""]
+    headers = [
+        "encoder",
+        "from",
+        "build",
+        "size",
+        "dev, base -> tuned",
+        "unseen ndcg@10",
+        "",
+        "used",
+    ]
     if timed := [row["latency"] for row in rows if row["latency"]]:
         headers.insert(4, "query, p50 / p95")
         for cell, found in zip(cells, timed, strict=True):
@@ -162,6 +189,7 @@ def show_one(row: dict[str, Any]) -> None:
         "build": f"{row['build']} ({row['rows']:,} products)" if row["build"] else "not indexed",
         "size": f"{row['bytes'] / 1e6:.1f} MB, {row['dim'] or '?'} dimensions",
         "query": _milliseconds(row["latency"]) if row["latency"] else "",
+        "used": ", ".join(row["used"]),
         "created": row["created"],
         "trained on": f"{row['trained_queries']:,} queries" if row["trained_queries"] else "",
         "dev": _dev(row["scores"]),

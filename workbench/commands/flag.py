@@ -55,13 +55,12 @@ def command(
         query, product, grade, bad, note, side.strip(), rank, encoder, judge.strip() or author
     )
     with Verdicts(workspace.records_path) as verdicts:
-        number = verdicts.add([verdict], author)
-        (kept,) = (v for v in verdicts.kept() if v.number == number)
+        (kept,) = verdicts.act(verdicts.add([verdict], author))
     # From here on it is on the disk.
     if as_json:
         emit_json({**to_json(kept), "title": title})
         return
-    click.echo(f"kept {number}: {line(kept, title)}")
+    click.echo(f"kept {kept.number}: {line(kept, title)}")
     _say_more(workspace, kept)
 
 

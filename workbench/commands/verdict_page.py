@@ -45,7 +45,7 @@ def show_page(verdict: Mapping[str, Any]) -> None:
 def _show_flagged(verdict: Mapping[str, Any]) -> None:
     flagged = verdict["flagged"]
     click.echo()
-    click.echo(f"flagged: {count(len(flagged), 'query', 'queries')}")
+    click.echo(f"with verdicts: {count(len(flagged), 'query', 'queries')}")
     for wanted, ranks in verdict["mean_ranks"].items():
         if ranks:
             before, after = (number(rank, 1) for rank in ranks)
@@ -65,6 +65,8 @@ def _show_flagged(verdict: Mapping[str, Any]) -> None:
         for moved in query["moved"]
         if moved["wanted"] == "fall"
     ]
+    if not rows:  # graded E alone: nothing should fall
+        return
     click.echo()
     shown = rows[:_FLAGGED_SHOWN]
     table(["query", "should", "product", "base rank", "tuned rank"], shown, left=3)
