@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from workbench import messages, saved
 from workbench.cancelling import CancelJob, cancel_beside
-from workbench.hearing import SIDES, Hearing
+from workbench.hearing import Hearing
 from workbench.messages import JobView
 from workbench.shelf import NO_ENCODER
-from workbench.sides import Sides
+from workbench.sides import PLACES, Sides
 from workbench.status import LIVE, ended_mark, ended_marks, job_name, job_news, jobs_news
 
 _FEW = 2
@@ -115,7 +115,7 @@ class Background(Hearing):
 
     def on_not_indexed(self, message: messages.NotIndexed) -> None:
         """An encoder that was asked for on a side is indexed first, and put there after that."""
-        name, side = message.name, SIDES[message.place]
+        name, side = message.name, PLACES[message.place]
         begun = name in self._awaited or any(job.encoder == name for job in self.live_jobs)
         self._awaited[name] = message.place
         if begun:

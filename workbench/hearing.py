@@ -10,12 +10,12 @@ from workbench.explaining import Explained, NearbyKnown
 from workbench.holes import HolesKnown, HolesProgress, ProductFound
 from workbench.rooms import Rooms
 from workbench.run_page import run_news
+from workbench.sides import PLACES
 
 if TYPE_CHECKING:
     from workbench.evaluating import Evaluations
     from workbench.shelf import Shelf
 
-SIDES = {"baseline": "left", "candidate": "right"}
 _RUN_NEWS_S = 30.0
 
 
@@ -111,7 +111,7 @@ class Hearing(Rooms):
     def on_encoder_removed(self, message: messages.EncoderRemoved) -> None:
         self.say(f"{message.name} and its index are removed.")
         # A side that it was on goes back to what it is without a choice.
-        for place, side in zip(SIDES, self.wanted, strict=True):
+        for place, side in zip(PLACES, self.wanted, strict=True):
             if side == message.name:
                 self.choose_side(place, "base" if place == "baseline" else "")
         self.searcher.refresh_sides()
@@ -119,7 +119,7 @@ class Hearing(Rooms):
 
     def on_put_on(self, message: messages.PutOn) -> None:
         """An encoder that can answer goes on its side; of one that cannot, why is said."""
-        done = f"{message.name} is on the {SIDES[message.place]}." if message.name else ""
+        done = f"{message.name} is on the {PLACES[message.place]}." if message.name else ""
         if message.name:
             self.choose_side(message.place, message.name)
         said = f"{message.words} {done or message.todo}".strip()

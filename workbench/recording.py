@@ -72,8 +72,8 @@ class Recorder:
             own = own_word(standing, alone, said.query, said.product_id, judge)
             if own is None:
                 raise RankbenchError(
-                    "Nobody but others has graded this result.",
-                    "Grade it yourself first: a note goes with your own verdict.",
+                    "Others have graded this result, you have not.",
+                    "Grade it first: a note goes with your own verdict.",
                 )
             return _kept(verdicts, judge, replace(said, grade=own.grade, bad=own.bad))
 

@@ -9,11 +9,12 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from engine.evaluation.calls import DO_NOT, NOT_SHOWN, SAFE
 from engine.measures import CATALOG_DEPTH
 from workbench.text import change, count, fit, measure, printable
 from workbench.widgets.painted import Piece
 
-INKS = {"safe to try": "gain", "not shown safe": "warn", "do not use this one": "loss"}
+INKS = {SAFE: "gain", NOT_SHOWN: "warn", DO_NOT: "loss"}
 """The ink of each call."""
 Line = list[Piece]
 _NUMBERS = 22

@@ -9,6 +9,8 @@ from engine.workspace import Settings
 from workbench.messages import Trouble
 from workbench.searching import LOADING, SideLike
 
+PLACES = {"baseline": "left", "candidate": "right"}
+"""A side's place on the screen."""
 _RUN = "run:"
 
 

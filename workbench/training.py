@@ -7,7 +7,7 @@ encoders it asks the search thread, which holds them, between two searches.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -88,14 +88,7 @@ class Trainer:
             self._post(message)
 
         def work() -> Message:
-            from engine import supervise
-            from engine.jobs.material import check_basket
-            from engine.jobs.train import check
-
-            params = choice.params()
-            check(self._workspace, params)
-            check_basket(self._workspace, params, self._top(params))
-            return JobBegun(supervise.start(self._workspace, "train", params).id)
+            return self._start(choice.params())
 
         beside(work, START, ended)
 
@@ -103,15 +96,9 @@ class Trainer:
         """Start the run that made the encoder `name` once more, from its card."""
 
         def work() -> Message:
-            from engine import supervise
             from engine.jobs.from_card import params_from_card
-            from engine.jobs.material import check_basket
-            from engine.jobs.train import check
 
-            params, notes = params_from_card(self._workspace, name)
-            check(self._workspace, params)
-            check_basket(self._workspace, params, self._top(params))
-            return JobBegun(supervise.start(self._workspace, "train", params).id, notes=notes)
+            return self._start(*params_from_card(self._workspace, name))
 
         beside(work, "again", self._post)
 
@@ -124,6 +111,16 @@ class Trainer:
             return JobBegun(supervise.resume(self._workspace, job_id).id, resumed=True)
 
         beside(work, "resume", self._post)
+
+    def _start(self, params: dict[str, Any], notes: Sequence[str] = ()) -> JobBegun:
+        """Check what a run would be made of, and start it."""
+        from engine import supervise
+        from engine.jobs.material import check_basket
+        from engine.jobs.train import check
+
+        check(self._workspace, params)
+        check_basket(self._workspace, params, self._top(params))
+        return JobBegun(supervise.start(self._workspace, "train", params).id, notes=notes)
 
     def _run(self) -> None:
         while True:

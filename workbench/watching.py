@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from engine.supervise import Job
 
 POLL_S = 0.5
-# Not "died": a job whose process is gone may be taken up again.
-ENDED = ("done", "failed", "cancelled")
 
 FindJobs = Callable[[], Sequence[JobView]]
 
@@ -89,7 +87,8 @@ def jobs_of(workspace: Workspace) -> FindJobs:
                     known = started, _view(supervise.read_job(path))
             except (OSError, ValueError, KeyError, TypeError):
                 continue
-            if known[1].state in ENDED:
+            # Not "died": a job whose process is gone may be taken up again.
+            if known[1].state in supervise.ENDED:
                 over[path.name] = known
             views.append(known[1])
         return views

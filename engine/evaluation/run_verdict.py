@@ -12,6 +12,7 @@ from statistics import fmean
 from typing import Any
 
 from engine.catalog.normalise import clean_query
+from engine.evaluation.calls import DO_NOT, NOT_SHOWN, SAFE
 from engine.evaluation.evaluate import RankedSide
 from engine.evaluation.frame import Evaluation
 from engine.evaluation.intervals import Delta
@@ -20,7 +21,6 @@ from engine.measures.query import measure_search
 
 SAFE_LOW = -0.02
 """A run whose unseen catalog NDCG@10 delta has its lower end above this is safe to try."""
-SAFE, NOT_SHOWN, DO_NOT = "safe to try", "not shown safe", "do not use this one"
 PRIMARY = "ndcg@10"
 _WORST = 5
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -190,7 +190,7 @@ def with_replay(
     queries: Sequence[JudgedQuery],
     texts: Mapping[str, str],
     base: tuple[Sequence[str], np.ndarray],
-    encode: object,
+    encode: Callable[[Sequence[str]], np.ndarray],
     recipe: Recipe,
     seed: int,
     flagged: Collection[tuple[str, str]] = (),
@@ -210,7 +210,7 @@ def with_replay(
     wanted = wanted_replay(recipe, len(examples.rows))
     replay = replay_queries(queries, texts, wanted, seed, taken)
     asked = list(dict.fromkeys([*(row.query for row in examples.rows), *(t for _, t in replay)]))
-    vectors = dict(zip(asked, encode(asked), strict=True))  # type: ignore[operator]
+    vectors = dict(zip(asked, encode(asked), strict=True))
     ids, matrix = _searched(base, texts, examples, seed)
     place = {product: number for number, product in enumerate(ids)}
     depth = min(len(ids), max(int(recipe["push"]), _BANDS[-1][1]) + 1)

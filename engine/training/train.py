@@ -6,7 +6,7 @@ import hashlib
 import math
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.catalog.normalise import clean_query, normalise_query
+from engine.catalog.normalise import normalise_query
 from engine.catalog.queries import JudgedQuery
 from engine.encoders.card import Card
 from engine.errors import RankbenchError
@@ -26,6 +26,13 @@ from engine.training.finish import Material, lineage, make_card, make_note, save
 from engine.training.outcome import Best, Boldest, Cancelled, Report, ShouldStop, check_stop
 from engine.training.recipe import Recipe
 from engine.training.remarks import many
+from engine.training.vectors import (
+    BaseVectors,
+    base_hits,
+    base_scores,
+    known_vectors,
+    vectors_of,
+)
 from engine.workspace import DEFAULT_GAINS
 
 if TYPE_CHECKING:
@@ -36,8 +43,6 @@ if TYPE_CHECKING:
 
 __all__ = ["BaseVectors", "Cancelled", "TrainResult", "train"]
 
-BaseVectors = tuple[Sequence[str], np.ndarray]
-"""Product ids and the base's unit document vectors [n, d], row by row."""
 _UNINDEXED_DEV = 1000
 
 
@@ -135,25 +140,25 @@ def train(
         gains,
         limit=indexed,
         seed=run_seed,
-        base_hits=_base_hits(model, dev_queries, base_vectors),
+        base_hits=base_hits(model, dev_queries, base_vectors),
     )
     check_stop(stop)
-    known = _known_vectors(texts, base_vectors)
-    base_scores = _base_scores(model, dev, known)
-    material, replayed = _material(
-        model, recipe, examples, basket, queries or train_queries, texts, base_vectors, run_seed
-    )
+    known = known_vectors(texts, base_vectors)
+    scores = base_scores(model, dev, known)
+    every = queries or train_queries
+    material = _material(examples, basket, every)
+    replayed: Replayed | None = None
+    if recipe.loss == "flags":
+        flagged = basket.flagged() if basket is not None else frozenset()
+        replayed = _replayed(model, recipe, examples, every, texts, base_vectors, run_seed, flagged)
+        material = _with_replay(material, replayed, every)
     examples = material.examples
     report(
         {
             "event": "log",
             "message": f"{many(len(examples.rows), 'row', 'rows')} from "
             f"{many(len(examples.queries), 'query', 'queries')}; "
-            + (
-                f"base {dev.measure} {fmean(base_scores):.4f}"
-                if dev
-                else "dev too small to select on"
-            ),
+            + (f"base {dev.measure} {fmean(scores):.4f}" if dev else "dev too small to select on"),
         }
     )
     check_stop(stop)
@@ -164,22 +169,22 @@ def train(
         steps = _Steps(report)
         best: Best = Best()
         if recipe.loss == "flags":
-            best = Boldest(base=base_scores, margin=float(recipe["margin"]))
+            best = Boldest(base=scores, margin=float(recipe["margin"]))
         fitting = _Fitting(recipe, examples, dev, run_seed, steps, stop, known)
         model, linear = fitting.run(model, best, replayed, place, key if checkpoints else "")
     report({"event": "progress", "phase": "saving", "step": steps.last, "steps": steps.last})
-    base_score = fmean(base_scores) if base_scores else math.nan
     card = replace(
-        make_card(recipe, run_seed, material, dev, best, base_score),
+        _card(recipe, run_seed, material, dev, best, scores),
         name=name or recipe.name,
         **origin,
         seconds=round(time.monotonic() - began, 2),
     )
-    note = make_note(card, best, material.held_out)
-    hashes = {"judged": judged_hash(queries or [*train_queries, *dev_queries])}
-    if dev is not None:
-        hashes["dev"] = _dev_hash(dev)
-    card = replace(card, data={**(data or {}), **card.data, **hashes}, note=note)
+    judged = judged_hash(queries or [*train_queries, *dev_queries])
+    card = replace(
+        card,
+        data={**(data or {}), **card.data, "judged": judged},
+        note=make_note(card, best, material.held_out),
+    )
     save(model, out_dir, card, examples)
     return TrainResult(out_dir, card, linear, len(examples.rows), steps.last, best.cancelled)
 
@@ -206,32 +211,36 @@ def _examples(
 
 
 def _material(
+    examples: Examples, basket: Basket | None, queries: Sequence[JudgedQuery]
+) -> Material:
+    """What the run is made of, replay apart."""
+    if basket is None:
+        return Material(examples)
+    near = tuple(near for group in basket.trained for near in group.near)
+    known = {query.query_id for query in queries if query.imported}
+    # What nearly repeats a query that its file gave to train was not asked for, only seen.
+    chosen = [group for group in basket.trained if group.split in HELD_OUT]
+    split = [q for group in chosen for q in (group, *group.near) if q.query_id in known]
+    held = sorted({normalise_query(q.query) for q in split if q.split in HELD_OUT})
+    asked = {
+        "source": basket.source,
+        "include_test": basket.include_test,
+        "deselected": [list(pair) for pair in basket.deselected],
+    }
+    return Material(examples, asked, basket.verdicts_hash, held_out=held, near=near)
+
+
+def _replayed(
     model: SentenceTransformer,
     recipe: Recipe,
     examples: Examples,
-    basket: Basket | None,
     queries: Sequence[JudgedQuery],
     texts: Mapping[str, str],
     base_vectors: BaseVectors | None,
     seed: int,
-) -> tuple[Material, Replayed | None]:
-    """What the run is made of, the replay included where the loss has one."""
-    material = Material(examples)
-    if basket is not None:
-        near = tuple(near for group in basket.trained for near in group.near)
-        known = {query.query_id for query in queries if query.imported}
-        # What nearly repeats a query that its file gave to train was not asked for, only seen.
-        chosen = [group for group in basket.trained if group.split in HELD_OUT]
-        split = [q for group in chosen for q in (group, *group.near) if q.query_id in known]
-        held = sorted({normalise_query(q.query) for q in split if q.split in HELD_OUT})
-        asked = {
-            "source": basket.source,
-            "include_test": basket.include_test,
-            "deselected": [list(pair) for pair in basket.deselected],
-        }
-        material = Material(examples, asked, basket.verdicts_hash, held_out=held, near=near)
-    if recipe.loss != "flags":
-        return material, None
+    flagged: Collection[tuple[str, str]],
+) -> Replayed:
+    """The rows with the replay that the `flags` loss wants."""
     from engine.encoders.load import SentenceEncoder
     from engine.training.flags import with_replay
 
@@ -240,23 +249,37 @@ def _material(
         needed = {p for row in examples.rows for p in (row.positive_id, *row.negative_ids)}
         ids = sorted(needed | set(sorted(p for p in texts if texts[p])[:_UNINDEXED_DEV]))
         base_vectors = ids, encoder.encode_documents([texts[p] for p in ids])
-    replayed = with_replay(
-        examples,
-        queries,
-        texts,
-        base_vectors,
-        encoder.encode_queries,
-        recipe,
-        seed,
-        basket.flagged() if basket is not None else frozenset(),
+    encode = encoder.encode_queries
+    return with_replay(
+        examples, queries, texts, base_vectors, encode, recipe, seed, flagged=flagged
     )
-    asked = {row.query_id for row in replayed.examples.rows[len(examples.rows) :]}
+
+
+def _with_replay(
+    material: Material, replayed: Replayed, queries: Sequence[JudgedQuery]
+) -> Material:
+    """`material` with the rows of the replay, and the judged queries among them."""
+    rows, first = replayed.examples.rows, len(material.examples.rows)
+    taken = {row.query_id for row in rows[first:]}
     return replace(
         material,
         examples=replayed.examples,
-        replayed=tuple(query for query in queries if query.query_id in asked),
-        replay=len(replayed.examples.rows) - len(examples.rows),
-    ), replayed
+        replayed=tuple(query for query in queries if query.query_id in taken),
+        replay=len(rows) - first,
+    )
+
+
+def _card(
+    recipe: Recipe,
+    seed: int,
+    material: Material,
+    dev: DevSet | None,
+    best: Best,
+    scores: Sequence[float],
+) -> Card:
+    """The card of what was chosen, with the hash of what it was chosen on."""
+    card = make_card(recipe, seed, material, dev, best, fmean(scores) if scores else math.nan)
+    return card if dev is None else replace(card, data={**card.data, "dev": _dev_hash(dev)})
 
 
 def _dev_hash(dev: DevSet | None) -> str:
@@ -328,7 +351,7 @@ class _Fitting:
     ) -> tuple[SentenceTransformer, np.ndarray]:
         from engine.training import adapter
 
-        vectors = _vectors(model, adapter.needed_texts(self.examples, self.dev), self.known)
+        vectors = vectors_of(model, adapter.needed_texts(self.examples, self.dev), self.known)
         weight = adapter.fit(
             model,
             self.recipe,
@@ -341,59 +364,3 @@ class _Fitting:
             vectors=vectors,
         )
         return adapter.attach(model, weight), weight
-
-
-def _known_vectors(
-    texts: Mapping[str, str], base_vectors: BaseVectors | None
-) -> dict[str, np.ndarray]:
-    if base_vectors is None:
-        return {}
-    ids, matrix = base_vectors
-    return {
-        texts[product]: vector
-        for product, vector in zip(ids, matrix, strict=True)
-        if texts.get(product)
-    }
-
-
-def _vectors(
-    model: SentenceTransformer, needed: Sequence[str], known: Mapping[str, np.ndarray]
-) -> Mapping[str, np.ndarray]:
-    from engine.encoders.load import SentenceEncoder
-
-    missing = [text for text in needed if text not in known]
-    if not missing:
-        return known
-    found = SentenceEncoder(model).encode_documents(missing)
-    return {**known, **dict(zip(missing, found, strict=True))}
-
-
-def _base_hits(
-    model: SentenceTransformer, queries: Sequence[JudgedQuery], base_vectors: BaseVectors | None
-) -> dict[str, list[str]]:
-    """Query id -> the base's best products, best first; empty without an index."""
-    from engine.encoders.load import SentenceEncoder
-    from engine.training.selection import BASE_DEPTH
-
-    if base_vectors is None or not queries:
-        return {}
-    ids, matrix = base_vectors
-    vectors = SentenceEncoder(model).encode_queries([clean_query(q.query) for q in queries])
-    hits = {}
-    for query, vector in zip(queries, vectors, strict=True):
-        rows = np.argsort(-(matrix @ vector), kind="stable")[:BASE_DEPTH]
-        hits[query.query_id] = [ids[row] for row in rows]
-    return hits
-
-
-def _base_scores(
-    model: SentenceTransformer, dev: DevSet | None, known: Mapping[str, np.ndarray]
-) -> tuple[float, ...]:
-    from engine.encoders.load import SentenceEncoder
-
-    if dev is None:
-        return ()
-    if all(text in known for text in dev.texts):
-        queries = SentenceEncoder(model).encode_queries(dev.queries)
-        return dev.score_vectors(queries, np.stack([known[text] for text in dev.texts]))
-    return dev.score(model)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+from engine.workspace import open_workspace
 from tests.commands.conftest import Rankbench
 
 
@@ -18,8 +20,8 @@ def test_one_encoder_says_where_it_comes_from(
     by_name = {row["name"]: row for row in rankbench("encoders", "-w", workspace, "--json").json}
     assert by_name["base"]["used"] == ["baseline"]
     rankbench("index", "--encoder", "other", "-w", workspace)
-    settings = workspace / "workspace.toml"
-    settings.write_text('candidate = "hybrid:other"\n' + settings.read_text())
+    made = open_workspace(workspace)
+    made.save(replace(made.settings, candidate="hybrid:other"))
     used = [line.split()[-1] for line in rankbench("encoders", "-w", workspace).out.splitlines()]
     assert used[-2:] == ["baseline", "candidate"]
     page = rankbench("encoders", "other", "-w", workspace).out

@@ -78,6 +78,7 @@ async def test_a_side_that_cannot_be_loaded_is_tried_once(make_app) -> None:
     async with app.run_test(size=(120, 30)) as pilot:
         await pilot.press(*"lamp")
         await until(lambda: "The vectors are damaged." in page(app))
+        assert "the catalog did not open" not in page(app)
         for _ in range(3):
             app.searcher.refresh_sides()
         await pilot.pause(0.1)

@@ -371,7 +371,7 @@ class CompareScreen(Screen[None]):
                 self.app.judging.note(comparison, side, hit, note)
 
         # Not on which grade: the row shows the majority's, and the note goes with the person's own.
-        head = f"Note on your verdict on {hit.title[:_TITLE]}"
+        head = f"Note on {hit.title[:_TITLE]}"
         self.app.push_screen(LineScreen(head, "Why?"), noted)
 
     def action_undo(self) -> None:

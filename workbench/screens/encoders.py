@@ -13,8 +13,9 @@ from textual.screen import Screen
 from workbench import messages
 from workbench.screens.line import LineScreen
 from workbench.screens.question import QuestionScreen
+from workbench.sides import PLACES
 from workbench.widgets.about_encoder import AboutEncoder
-from workbench.widgets.encoder_table import PLACES, EncoderTable
+from workbench.widgets.encoder_table import EncoderTable
 from workbench.widgets.lines import Key, KeyLine
 from workbench.widgets.row_list import RowList
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,6 +14,7 @@ from textual.containers import Horizontal
 from engine.evaluation.breakdowns import choosable, in_order
 from engine.measures import LARGEST_DELTA
 from workbench import messages
+from workbench.cycle import after
 from workbench.messages import EvaluationKey
 from workbench.screens.spread import SIDE_BY_SIDE, Spread
 from workbench.searching import ComparerLike, trouble_of
@@ -167,26 +168,26 @@ class QueriesScreen(Spread):
         ]
 
     def action_seen(self) -> None:
-        self.seen = _next(SEEN, self.seen)
+        self.seen = after(SEEN, self.seen)
         self.show_rows()
 
     def action_split(self) -> None:
-        self.split = _next(["", *_values(row.split for row in self.rows)], self.split)
+        self.split = after(["", *_values(row.split for row in self.rows)], self.split)
         self.show_rows()
 
     def action_column(self) -> None:
         if self.columns:
-            self.column, self.value = _next(self.columns, self.column), ""
+            self.column, self.value = after(self.columns, self.column), ""
             self.show_rows()
 
     def action_value(self) -> None:
         found = in_order(row.columns.get(self.column, "") for row in self.rows)
-        self.value = _next(["", *(value for value in found if value)], self.value)
+        self.value = after(["", *(value for value in found if value)], self.value)
         self.show_rows()
 
     def action_sort(self) -> None:
         fields = [column.field for column in COLUMNS]
-        self.table.show(self.table.rows, _next(fields, self.table.sorted_by), False)
+        self.table.show(self.table.rows, after(fields, self.table.sorted_by), False)
 
     def action_turn(self) -> None:
         self.table.show(self.table.rows, self.table.sorted_by, not self.table.turned)
@@ -294,11 +295,6 @@ class QueriesScreen(Spread):
             picked_says(self.bars.measure, bar) if bar else "",
         )
         self.headline.show(self._summary, choice if self.rows else ())
-
-
-def _next(choices: Sequence[str], current: str) -> str:
-    place = choices.index(current) if current in choices else -1
-    return choices[(place + 1) % len(choices)]
 
 
 def _values(found: Iterable[str]) -> list[str]:

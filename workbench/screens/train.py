@@ -11,6 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from workbench import messages
+from workbench.cycle import after
 from workbench.messages import Trouble
 from workbench.screens.line import LineScreen
 from workbench.status import LIVE
@@ -127,10 +128,10 @@ class TrainScreen(Screen[None]):
         self.rows.show(None, self.choice.deselected)
 
     def action_source(self) -> None:
-        self._choose(source=_next(SOURCES, self.choice.source))
+        self._choose(source=after(SOURCES, self.choice.source))
 
     def action_recipe(self) -> None:
-        self._choose(recipe=_next(self.recipes, self.choice.recipe))
+        self._choose(recipe=after(self.recipes, self.choice.recipe))
 
     def action_held_out(self) -> None:
         if self.choice.source == "judgments":
@@ -197,8 +198,3 @@ class TrainScreen(Screen[None]):
     def _upwards(self, event: RowList.LeftUpwards) -> None:
         if event.rows is self.jobs:
             self.set_focus(self.rows)
-
-
-def _next(choices: tuple[str, ...], current: str) -> str:
-    place = choices.index(current) if current in choices else -1
-    return choices[(place + 1) % len(choices)]

@@ -29,7 +29,6 @@ COLUMNS = {
 _NUMBERS = ("dev", "unseen", "size", "query")
 _DROPPED_FIRST = ("size", "from", "index", "recipe", "dev", "query", "unseen", "used")
 _NAME = 16
-PLACES = {"baseline": "left", "candidate": "right"}
 
 
 class EncoderTable(RowList):

@@ -1,0 +1,78 @@
+"""What is known of the base before a run: its vectors, its hits and its scores on dev."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engine.catalog.normalise import clean_query
+from engine.catalog.queries import JudgedQuery
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+    from engine.training.selection import DevSet
+
+BaseVectors = tuple[Sequence[str], np.ndarray]
+"""Product ids and the base's unit document vectors [n, d], row by row."""
+
+
+def known_vectors(
+    texts: Mapping[str, str], base_vectors: BaseVectors | None
+) -> dict[str, np.ndarray]:
+    """Text -> its vector [d] by the base; empty without an index."""
+    if base_vectors is None:
+        return {}
+    ids, matrix = base_vectors
+    return {
+        texts[product]: vector
+        for product, vector in zip(ids, matrix, strict=True)
+        if texts.get(product)
+    }
+
+
+def vectors_of(
+    model: SentenceTransformer, needed: Sequence[str], known: Mapping[str, np.ndarray]
+) -> Mapping[str, np.ndarray]:
+    """Text -> its vector [d]: what is known, and what `model` gives of the rest of `needed`."""
+    from engine.encoders.load import SentenceEncoder
+
+    missing = [text for text in needed if text not in known]
+    if not missing:
+        return known
+    found = SentenceEncoder(model).encode_documents(missing)
+    return {**known, **dict(zip(missing, found, strict=True))}
+
+
+def base_hits(
+    model: SentenceTransformer, queries: Sequence[JudgedQuery], base_vectors: BaseVectors | None
+) -> dict[str, list[str]]:
+    """Query id -> the base's best products, best first; empty without an index."""
+    from engine.encoders.load import SentenceEncoder
+    from engine.training.selection import BASE_DEPTH
+
+    if base_vectors is None or not queries:
+        return {}
+    ids, matrix = base_vectors
+    vectors = SentenceEncoder(model).encode_queries([clean_query(q.query) for q in queries])
+    hits = {}
+    for query, vector in zip(queries, vectors, strict=True):
+        rows = np.argsort(-(matrix @ vector), kind="stable")[:BASE_DEPTH]
+        hits[query.query_id] = [ids[row] for row in rows]
+    return hits
+
+
+def base_scores(
+    model: SentenceTransformer, dev: DevSet | None, known: Mapping[str, np.ndarray]
+) -> tuple[float, ...]:
+    """The base's score on each dev query, in order; empty without a dev set."""
+    from engine.encoders.load import SentenceEncoder
+
+    if dev is None:
+        return ()
+    if all(text in known for text in dev.texts):
+        queries = SentenceEncoder(model).encode_queries(dev.queries)
+        return dev.score_vectors(queries, np.stack([known[text] for text in dev.texts]))
+    return dev.score(model)
