@@ -9,13 +9,11 @@ from engine.workspace import open_workspace
 from tests.commands.conftest import Rankbench
 
 
-def test_one_encoder_says_where_it_comes_from(
+def test_the_registry_says_where_an_encoder_is_used(
     workspace: Path, tiny_encoder_dir: Path, rankbench: Rankbench
 ) -> None:
     rankbench("encoders", "--add", tiny_encoder_dir, "--name", "other", "-w", workspace)
     found = rankbench("encoders", "other", "-w", workspace, "--json").json
-    assert found["name"] == "other" and found["build"] is None and found["latency"] is None
-    assert [step["name"] for step in found["lineage"]] == ["other"]
     assert found["used"] == []
     by_name = {row["name"]: row for row in rankbench("encoders", "-w", workspace, "--json").json}
     assert by_name["base"]["used"] == ["baseline"]
@@ -26,6 +24,16 @@ def test_one_encoder_says_where_it_comes_from(
     assert used[-2:] == ["baseline", "candidate"]
     page = rankbench("encoders", "other", "-w", workspace).out
     assert "used            candidate" in page
+
+
+def test_one_encoder_says_where_it_comes_from(
+    workspace: Path, tiny_encoder_dir: Path, rankbench: Rankbench
+) -> None:
+    rankbench("encoders", "--add", tiny_encoder_dir, "--name", "other", "-w", workspace)
+    found = rankbench("encoders", "other", "-w", workspace, "--json").json
+    assert found["name"] == "other" and found["build"] is None and found["latency"] is None
+    assert [step["name"] for step in found["lineage"]] == ["other"]
+    page = rankbench("encoders", "other", "-w", workspace).out
     assert "fingerprint" in page and "not indexed" in page
 
 

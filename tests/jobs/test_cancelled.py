@@ -18,6 +18,7 @@ import polars as pl
 import pytest
 
 from engine import supervise
+from engine.catalog.queries import JudgedQuery
 from engine.encoders.card import Card, read_card, write_card
 from engine.encoders.registry import list_encoders
 from engine.errors import RankbenchError
@@ -262,8 +263,11 @@ def test_the_verdicts_evaluation_sees_a_cancel(
 
     class Sides:
         def __init__(self, ws: Workspace) -> None: ...
-        def side(self, name: str) -> str:
-            return name
+        def side(self, name: str) -> SimpleNamespace:
+            return SimpleNamespace(name=name, seen=lambda query: False)
+
+        def imported_queries(self) -> list[JudgedQuery]:
+            return [JudgedQuery("q1", "red tent", "test", {"p1": "E"})]
 
         def close(self) -> None: ...
 

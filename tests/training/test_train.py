@@ -97,7 +97,10 @@ def test_a_recipe_end_to_end(
 
     steps = [e for e in events if e.get("phase") == "training"]
     assert steps and steps[-1]["step"] == steps[-1]["steps"] == result.steps
-    assert all(math.isfinite(e["loss"]) and e["eta_s"] >= 0 for e in steps)
+    assert all(math.isfinite(e["loss"]) for e in steps)
+    # Infonce tells no time left before it has timed a scoring.
+    left = [e["eta_s"] for e in steps if name != "infonce" or e["epoch"] > 1]
+    assert all(seconds >= 0 for seconds in left)
     assert any(e.get("phase") == "dev" and 0 <= e["score"] <= 1 for e in events)
 
 
