@@ -19,7 +19,6 @@ from pathlib import Path
 from engine.errors import RankbenchError
 from engine.formats.encoding import read_text
 from engine.formats.grades import WORDS
-from engine.formats.trec import is_qrels
 from engine.formats.writing import csv_line, write_lines
 from engine.records import Verdict
 
@@ -112,6 +111,7 @@ def topics_beside(path: Path) -> Path:
 
 def _from_judgments(path: Path, queries: Path | None, scale: str | None) -> VerdictFile:
     from engine.formats.judgments import read_judgments
+    from engine.formats.trec import is_qrels
 
     if queries is None and topics_beside(path).is_file() and is_qrels(read_text(path).text):
         queries = topics_beside(path)
