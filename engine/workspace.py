@@ -23,6 +23,7 @@ _HEADER = (
     "encoder, version: leave them. `rankbench init DIR --catalog FILE --force --encoder ID`",
     "  brings another base encoder.",
 )
+READ_ONLY = "This session is read-only."
 GRADES = ("E", "S", "C", "I")
 DEFAULT_GAINS: Mapping[str, float] = {"E": 1.0, "S": 0.1, "C": 0.01, "I": 0.0}
 
@@ -60,10 +61,16 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """The paths of one workspace and its settings. Opening one touches nothing but its file."""
+    """The paths of one workspace and its settings. Opening one touches nothing but its file.
+
+    Attributes:
+        read_only: of a session that may write nothing: what would write raises, and databases that
+            are not there are opened empty, in memory.
+    """
 
     root: Path
     settings: Settings
+    read_only: bool = False
 
     @property
     def lance_dir(self) -> Path:
@@ -71,11 +78,11 @@ class Workspace:
 
     @property
     def records_path(self) -> Path:
-        return self.root / "records.db"
+        return self._database("records.db")
 
     @property
     def state_path(self) -> Path:
-        return self.root / "state.db"
+        return self._database("state.db")
 
     @property
     def encoders_dir(self) -> Path:
@@ -93,8 +100,18 @@ class Workspace:
     def cache_dir(self) -> Path:
         return self.root / "cache"
 
+    def _database(self, name: str) -> Path:
+        path = self.root / name
+        return Path(":memory:") if self.read_only and not path.exists() else path
+
+    def check_writable(self) -> None:
+        """Raise a RankbenchError in a read-only session."""
+        if self.read_only:
+            raise RankbenchError(READ_ONLY, "Open the workspace without `--read-only`.")
+
     def save(self, settings: Settings) -> Workspace:
         """Write `settings` beside the old file and rename it into place."""
+        self.check_writable()
         _write_settings(self.root / FILE_NAME, settings)
         return replace(self, settings=settings)
 
@@ -107,6 +124,7 @@ class Workspace:
         """
         from filelock import FileLock, Timeout
 
+        self.check_writable()
         try:
             lock = FileLock(self.root / ".writer.lock", timeout=timeout)
             lock.acquire()

@@ -31,7 +31,7 @@ def test_the_wheel_holds_the_demo_shop(wheel: set[str]) -> None:
     assert {f"workbench/demo_shop/{name}" for name in names} <= wheel
 
 
-@pytest.mark.parametrize("pattern", ["*.py", "*.tcss", "*.css", "*.j2", "*.toml"])
+@pytest.mark.parametrize("pattern", ["*.py", "*.tcss", "*.css", "*.j2", "*.toml", "*.html", "*.js"])
 def test_the_wheel_holds_every_file_of_the_packages(pattern: str, wheel: set[str]) -> None:
     ours = {
         str(path.relative_to(ROOT))

@@ -32,8 +32,9 @@ from workbench.holes import HoleFinder
 from workbench.judging import Judging
 from workbench.messages import EvaluationKey, PaintRecord, Request, Trouble
 from workbench.palette import QueryCommands, WorkbenchCommands
+from workbench.presenting import Presenter
 from workbench.screens.compare import CompareScreen
-from workbench.searching import ComparerLike, SearchThread, SideLike, opener_of
+from workbench.searching import ComparerLike, SearchThread, SideLike, Task, opener_of
 from workbench.shelf import Shelf
 from workbench.sides import Sides
 from workbench.status import status_groups
@@ -64,6 +65,7 @@ class RankbenchApp(Background):
         Binding("f5", "train", "Train", id="app.train"),
         Binding("f6", "encoders", "Encoders", id="app.encoders"),
         Binding("f7", "newest_run", "The newest run", id="app.newest-run"),
+        Binding("f9", "present", "Present", id="app.present"),
         # Prior: it works over a box, too.
         Binding("f8", "put_right", "Newest on the right", id="app.put-right", priority=True),
         Binding("f10,ctrl+q", "quit", "Quit", id="app.quit", priority=True),
@@ -76,17 +78,20 @@ class RankbenchApp(Background):
         *,
         find_jobs: FindJobs | None = None,
         cancel_job: CancelJob | None = None,
+        read_only: bool = False,
+        presenting: Path | None = None,
     ) -> None:
+        """`presenting` opens the app on Present, with the list of queries in that file."""
         super().__init__()
         for theme in themes.THEMES:
             self.register_theme(theme)
-        self.workspace = workspace
+        workspace = self.workspace = replace(workspace, read_only=read_only)
         self.settings = workspace.settings
         self.judged: tuple[JudgedQuery, ...] = ()
         self.trouble: Trouble | None = None
         self.paint_log: deque[PaintRecord] = deque(maxlen=10_000)
         self.evaluations = Evaluations(
-            self.queries_screen, lambda: self.evaluation_key, self.holes_screen
+            self.evaluated_screen, lambda: self.evaluation_key, self.holes_screen
         )
         self.judging = Judging(workspace, self.post_message)
         self.unkept = 0
@@ -103,6 +108,7 @@ class RankbenchApp(Background):
         self.searcher = SearchThread(comparer_factory or opener_of(workspace), self.post_message)
         self.holes = HoleFinder(self.searcher, self.post_message)
         self.trainer = Trainer(workspace, self.searcher, self.post_message)
+        self.presenter = Presenter(workspace, self.searcher, self.post_message, presenting)
         self.shelf = Shelf(workspace, self.post_message)
         self.watcher = Watcher(
             find_jobs or jobs_of(workspace), workspace.encoders_dir, self.post_message
@@ -120,6 +126,8 @@ class RankbenchApp(Background):
         self.watch(self, "theme", self._theme_chosen, init=False)
         self._settle = self.set_interval(_SETTLED_S, self._keep_comparison, pause=True)
         self.set_interval(_LOOK_S, self.judging.recorder.look)
+        if self.presenter.from_the_start:
+            self.action_present()
         # After the first paint: imports hold the interpreter, and the paint must not wait.
         self.call_after_refresh(self._start_threads)
         self.update_status()
@@ -128,6 +136,7 @@ class RankbenchApp(Background):
         # The thread that paints must not wait 5 ms for the one that searches to yield.
         sys.setswitchinterval(0.001)
         self.judging.recorder.start()
+        self.presenter.read()
         self.searcher.start()
         self.watcher.start()
 
@@ -213,7 +222,7 @@ class RankbenchApp(Background):
         comparison = self.compare.comparison
         if comparison is not None and not self.compare.is_saved:
             directory = self.workspace.cache_dir
-            self.searcher.ask(lambda _: saved.store(directory, comparison))
+            self._write(lambda _: saved.store(directory, comparison))
             # The person has paused: time to see what another process has indexed meanwhile.
             self.searcher.refresh_sides()
 
@@ -255,6 +264,7 @@ class RankbenchApp(Background):
         self.judged = message.judged
         self.compare.query_line.complete_from(query.query for query in self.judged)
         self.search_again()
+        self.evaluations.renew(anyway=True)
         self.update_status()
 
     def on_opening_failed(self, message: messages.OpeningFailed) -> None:
@@ -262,6 +272,8 @@ class RankbenchApp(Background):
         self._number += 1
         todo = f"{message.trouble.todo} The next key tries again.".strip()
         self.compare.show_trouble(replace(message.trouble, todo=todo), self._number)
+        if present := self.present_screen():
+            present.show()
         self.update_status()
 
     def open_again(self) -> None:
@@ -316,6 +328,7 @@ class RankbenchApp(Background):
             jobs=self.jobs,
             verdicts=self.judging.standing,
             shared_from=self.compare.shared_from,
+            read_only=self.workspace.read_only,
         )
         self.compare.show_status(groups)
 
@@ -353,4 +366,9 @@ class RankbenchApp(Background):
 
     def _change(self, **values: str) -> None:
         self.settings = replace(self.settings, **values)
-        self.searcher.ask(keep_choices(self.workspace.root, values))
+        self._write(keep_choices(self.workspace.root, values))
+
+    def _write(self, task: Task) -> None:
+        """Have `task` write what nobody asked to be written; in a read-only session it is not."""
+        if not self.workspace.read_only:
+            self.searcher.ask(task)

@@ -8,6 +8,7 @@ from workbench import messages, saved
 from workbench.cancelling import CancelJob, cancel_beside
 from workbench.hearing import Hearing
 from workbench.messages import JobView
+from workbench.read_only import writes
 from workbench.shelf import NO_ENCODER
 from workbench.sides import PLACES, Sides
 from workbench.status import LIVE, ended_mark, ended_marks, job_name, job_news, jobs_news
@@ -42,6 +43,7 @@ class Background(Hearing):
         """Jobs that can still be cancelled, oldest first."""
         return [job for job in self.jobs if job.state in LIVE]
 
+    @writes
     def cancel_job(self, job: JobView) -> None:
         """Ask the job to stop, and end it if it does not."""
         cancel_beside(self._cancel, job.id, self.post_message)
@@ -108,7 +110,7 @@ class Background(Hearing):
 
         What still waits for its index is put on its side then.
         """
-        if self._jobs_known:
+        if self._jobs_known and not self.workspace.read_only:
             saved.store_ended(self.workspace.cache_dir, ended_marks(self.jobs), self._awaited)
 
     # Encoders

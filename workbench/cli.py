@@ -15,8 +15,8 @@ from typing import Any, NoReturn
 import click
 
 from engine import __version__
-from engine.errors import RankbenchError
-from workbench.commands.hints import Place, copyable
+from engine.errors import RankbenchError, UsageError
+from workbench.commands.hints import Place, copyable, place_of
 from workbench.commands.options import workspace_option
 
 # Command -> the module it lives in (under workbench.commands) and its line in `--help`, so that
@@ -38,6 +38,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "redo": ("redo", "Give again what the last undo took back."),
     "separate": ("separate", "Let a query share no verdicts with its other spellings."),
     "report": ("report", "Write a page of what both sides do to the judged queries."),
+    "present": ("present", "Open the app on its queries for a room of people."),
+    "serve": ("serve", "Put the app in a browser; read-only unless told otherwise."),
     "crossval": ("crossval", "Out-of-fold scores of a training recipe."),
     "train": ("train", "Fine-tune an encoder from flags or judgments."),
     "jobs": ("jobs", "Show background work; cancel it or read its log."),
@@ -71,14 +73,21 @@ class LazyGroup(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="rankbench")
+@click.option("--read-only", is_flag=True, help="The app writes nothing in the workspace.")
 @workspace_option
 @click.pass_context
-def cli(ctx: click.Context) -> None:
+def cli(ctx: click.Context, read_only: bool) -> None:
     """Compare search rankings side by side and fine-tune encoders from bad results.
 
     Without a command, opens the app on the workspace: DIR of -w, else the current directory if
     it holds workspace.toml, else the demo's.
     """
+    place_of(ctx).read_only = read_only
+    if read_only and ctx.invoked_subcommand not in (None, "present"):
+        raise UsageError(
+            "--read-only is for the app, not for a command.",
+            "`rankbench --read-only`, or `rankbench --read-only present`",
+        )
     if ctx.invoked_subcommand is None:
         importlib.import_module("workbench.commands.open_app").run(ctx)
 

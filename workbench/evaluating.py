@@ -10,21 +10,22 @@ from workbench.messages import EvaluationKey
 
 if TYPE_CHECKING:
     from workbench.screens.holes import HolesScreen
+    from workbench.screens.present import PresentScreen
     from workbench.screens.queries import QueriesScreen
 
 
 class Evaluations:
-    """Keeps results by what they hold for, and hands them to the Queries screen while it is open.
+    """Keeps results by what they hold for, and hands them to the screen that shows them.
 
     Args:
-        screen: the Queries screen if it is open, else None.
+        screen: the Queries or Present screen if it is open, else None.
         key: what an evaluation would be of now.
         holes: the Holes screen if it is open; the Queries screen under it waits.
     """
 
     def __init__(
         self,
-        screen: Callable[[], QueriesScreen | None],
+        screen: Callable[[], QueriesScreen | PresentScreen | None],
         key: Callable[[], EvaluationKey],
         holes: Callable[[], HolesScreen | None],
     ) -> None:
@@ -34,18 +35,18 @@ class Evaluations:
         self.results: dict[EvaluationKey, Mapping[str, Any]] = {}
 
     def progressed(self, message: messages.EvaluationProgress) -> None:
-        if queries := self._screen():
-            queries.show_progress(message)
+        if screen := self._screen():
+            screen.show_progress(message)
 
     def ended(self, message: messages.Evaluated) -> None:
         if message.trouble is None:
             self.results[message.key] = message.result
-        if queries := self._screen():
-            queries.show_evaluated(message)
+        if screen := self._screen():
+            screen.show_evaluated(message)
 
     def summarised(self, message: messages.Summarised) -> None:
-        if queries := self._screen():
-            queries.show_summary(message)
+        if screen := self._screen():
+            screen.show_summary(message)
 
     def forget(self) -> None:
         """What they rest on has changed: the next look asks again."""
@@ -56,6 +57,6 @@ class Evaluations:
         if holes := self._holes():
             holes.follow(self._key(), anyway=anyway)
             return
-        queries = self._screen()
-        if queries is not None and (anyway or queries.key != self._key()):
-            queries.evaluate()
+        screen = self._screen()
+        if screen is not None and (anyway or screen.key != self._key()):
+            screen.evaluate()

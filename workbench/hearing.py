@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from engine.workspace import Workspace
-from workbench import messages
+from engine.workspace import READ_ONLY, Workspace
+from workbench import messages, presenting
 from workbench.explaining import Explained, NearbyKnown
 from workbench.holes import HolesKnown, HolesProgress, ProductFound
 from workbench.rooms import Rooms
@@ -14,6 +14,7 @@ from workbench.sides import PLACES
 
 if TYPE_CHECKING:
     from workbench.evaluating import Evaluations
+    from workbench.presenting import Presenter
     from workbench.shelf import Shelf
 
 _RUN_NEWS_S = 30.0
@@ -23,6 +24,7 @@ class Hearing(Rooms):
     """An app that hands such messages on; each finds its screen open, or has come too late."""
 
     evaluations: Evaluations
+    presenter: Presenter
     shelf: Shelf
     workspace: Workspace
 
@@ -55,6 +57,21 @@ class Hearing(Rooms):
     def on_summarised(self, message: messages.Summarised) -> None:
         self.evaluations.summarised(message)
 
+    def on_list_read(self, message: presenting.ListRead) -> None:
+        if text := self.presenter.take(message):
+            self.say(text, "warning")
+        if present := self.present_screen():
+            present.show_list()
+
+    def on_presented(self, message: presenting.Presented) -> None:
+        self.presenter.answered(message)
+        if present := self.present_screen():
+            present.show()
+
+    def on_concluded(self, message: presenting.Concluded) -> None:
+        if present := self.present_screen():
+            present.show_conclusion(message)
+
     def on_basket_known(self, message: messages.BasketKnown) -> None:
         if train := self.train_screen():
             train.show_basket(message)
@@ -64,6 +81,9 @@ class Hearing(Rooms):
         self.say(f"Job {message.job_id} {did}; it runs beside you, and on when you leave.")
         if message.notes:
             self.say(f"Other than then: {'; '.join(message.notes)}.")
+
+    def on_refused(self) -> None:
+        self.say(READ_ONLY, "warning")
 
     def on_task_failed(self, message: messages.TaskFailed) -> None:
         self.say(f"{message.trouble.what} {message.trouble.todo}", "warning")

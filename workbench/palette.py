@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from workbench.app import RankbenchApp
     from workbench.screens.compare import CompareScreen
     from workbench.screens.holes import HolesScreen
+    from workbench.screens.present import PresentScreen
 
 _MOST_QUERIES = 40
 
@@ -42,6 +43,7 @@ class WorkbenchCommands(Provider):
         yield "Train", "The basket of verdicts, and the jobs (F5)", app.action_train
         yield "Encoders", "Where each comes from, what it is worth (F6)", app.action_encoders
         yield "The newest run", "What it fixed, what it broke (F7)", app.action_newest_run
+        yield "Present", "Queries for a room, one fact at a time (F9)", app.action_present
         yield "Compare", "Back to the two lists", partial(app.open_query, None)
         yield from self.of_screen()
         yield "Pick the left side", "The baseline (F3)", partial(app.action_pick, "baseline")
@@ -77,6 +79,7 @@ class WorkbenchCommands(Provider):
         from workbench.screens.compare import CompareScreen
         from workbench.screens.encoders import EncodersScreen
         from workbench.screens.holes import HolesScreen
+        from workbench.screens.present import PresentScreen
         from workbench.screens.queries import QueriesScreen
         from workbench.screens.train import TrainScreen
 
@@ -105,6 +108,7 @@ class WorkbenchCommands(Provider):
             yield "Go to the lists", "Down, Esc or Enter in the query", screen.action_lists
             yield "Go to the other list", "Left, Right or Tab", partial(screen.action_pane, 0)
             yield "Open the product", "The row under the cursor (Enter)", screen.action_product
+            yield "Add to Present", "The query shown (p)", screen.action_present
             yield from _of_verdicts(screen)
         if isinstance(screen, HolesScreen):
             yield from _of_holes(screen)
@@ -123,6 +127,9 @@ class WorkbenchCommands(Provider):
                 screen.action_find,
             )
             yield "Open the query", "The row under the cursor (Enter)", screen.action_open
+            yield "Add to Present", "The query under the cursor (p)", screen.action_present
+        if isinstance(screen, PresentScreen):
+            yield from _of_present(screen)
 
     async def discover(self) -> Hits:
         for name, says, run in self.commands():
@@ -165,6 +172,17 @@ def _of_holes(screen: HolesScreen) -> Iterator[Command]:
     yield "Renew the order", "By the grades given by now (r)", screen.action_renew
     yield "Open the product", "The row under the cursor (Enter)", screen.action_product
     yield "Open the query", "In Compare (o)", screen.action_open
+
+
+def _of_present(screen: PresentScreen) -> Iterator[Command]:
+    yield "Type in Compare", "This query; F9 comes back (/)", screen.action_type
+    yield "Take the query out", "Of the list (x)", screen.action_take_out
+    yield "Move the query up", "Shift+Up", partial(screen.action_move, -1)
+    yield "Move the query down", "Shift+Down", partial(screen.action_move, 1)
+    yield "List the wins and harms", "As many of each, unseen queries (d)", screen.action_propose
+    yield "Undo", "The last change of the list (u)", screen.action_undo
+    yield "Show or hide the clock", "t", screen.action_clock
+    yield "Start again", "The first page, the clock at zero (r)", screen.action_restart
 
 
 class QueryCommands(Provider):

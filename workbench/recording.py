@@ -19,6 +19,7 @@ from textual.message import Message
 from engine.errors import RankbenchError
 from engine.workspace import Workspace
 from workbench.messages import Recorded, RecordingFailed, Standing
+from workbench.read_only import writes
 from workbench.searching import trouble_of
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Recorder:
         self.look()
         self._thread.start()
 
+    @writes
     def keep(self, verdict: Verdict) -> None:
         """Append a verdict; `Recorded` follows once it is committed, or `RecordingFailed`."""
         said = replace(verdict, given=time.time())
@@ -79,14 +81,17 @@ class Recorder:
 
         self._say(act)
 
+    @writes
     def undo(self) -> None:
         """Take back the judge's newest act."""
         self._say(lambda verdicts, judge: _turned("undo", verdicts.undo(judge)))
 
+    @writes
     def redo(self) -> None:
         """Give again what was taken back last."""
         self._say(lambda verdicts, judge: _turned("redo", verdicts.redo(judge)))
 
+    @writes
     def separate(self, query: str) -> None:
         """Let `query` share no verdicts with its other spellings."""
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from workbench.screens.compare import CompareScreen
     from workbench.screens.encoders import EncodersScreen
     from workbench.screens.holes import HolesScreen
+    from workbench.screens.present import PresentScreen
     from workbench.screens.product import ProductScreen
     from workbench.screens.queries import QueriesScreen
     from workbench.screens.run import RunScreen
@@ -72,6 +73,15 @@ class Rooms(App[None]):
 
         return self._open_screen(ProductScreen)
 
+    def present_screen(self) -> PresentScreen | None:
+        from workbench.screens.present import PresentScreen
+
+        return self._open_screen(PresentScreen)
+
+    def evaluated_screen(self) -> QueriesScreen | PresentScreen | None:
+        """The screen that shows an evaluation, if one is open: never two of them."""
+        return self.queries_screen() or self.present_screen()
+
     def _open_screen(self, kind: type[ScreenT]) -> ScreenT | None:
         return next((s for s in self.screen_stack if isinstance(s, kind)), None)
 
@@ -107,6 +117,11 @@ class Rooms(App[None]):
         from workbench.screens.encoders import EncodersScreen
 
         self._go_to(EncodersScreen)
+
+    def action_present(self) -> None:
+        from workbench.screens.present import PresentScreen
+
+        self._go_to(PresentScreen)
 
     def show_run(self, name: str, verdict: Mapping[str, Any]) -> None:
         """Open the page of a run over what is open."""

@@ -16,6 +16,7 @@ from engine.errors import RankbenchError
 from engine.workspace import Workspace, open_workspace
 from workbench import messages
 from workbench.cancelling import beside
+from workbench.read_only import writes
 from workbench.searching import trouble_of
 from workbench.text import count
 
@@ -127,6 +128,7 @@ class Shelf:
             if row.name == message.name and message.latency is not None:
                 self.times[row.made] = message.latency
 
+    @writes
     def remove(self, name: str) -> None:
         """Delete an encoder and its builds; `EncoderRemoved` follows, or `TaskFailed`."""
 
@@ -138,6 +140,7 @@ class Shelf:
 
         beside(work, "remove", self._post)
 
+    @writes
     def export(self, name: str, target: str) -> None:
         """Copy an encoder's directory out; `Done` follows, or `TaskFailed`."""
 
@@ -149,6 +152,7 @@ class Shelf:
 
         beside(work, "export", self._post)
 
+    @writes
     def export_vectors(self, name: str, target: str) -> None:
         """Write an encoder's vectors as Parquet; `Done` follows, or `TaskFailed`."""
 
@@ -177,6 +181,7 @@ class Shelf:
 
         beside(work, "put", self._post)
 
+    @writes
     def index(self, name: str, side: str) -> None:
         """Start a job that indexes an encoder for a side; `Done` follows, or `TaskFailed`."""
 

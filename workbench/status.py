@@ -30,9 +30,10 @@ def status_groups(
     jobs: Sequence[JobView],
     verdicts: int = 0,
     shared_from: Sequence[str] = (),
+    read_only: bool = False,
 ) -> Groups:
     """The groups of the status line, the most pressing first."""
-    groups: Groups = []
+    groups: Groups = [(("mark", " read-only "),)] if read_only else []
     if shared_from:
         groups.append((("plain", _shared(shared_from)),))
     for job in reversed(jobs):

@@ -16,6 +16,7 @@ from textual.message import Message
 from engine.workspace import Workspace
 from workbench.cancelling import beside
 from workbench.messages import BasketKnown, JobBegun
+from workbench.read_only import writes
 from workbench.searching import SearchThread, trouble_of
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class Trainer:
                 self._thread = threading.Thread(target=self._run, name="basket", daemon=True)
                 self._thread.start()
 
+    @writes
     def begin(self, choice: Choice) -> None:
         """Start a training job; `JobBegun` follows, or `TaskFailed`. Not while one is starting."""
         if self.starting:
@@ -92,6 +94,7 @@ class Trainer:
 
         beside(work, START, ended)
 
+    @writes
     def again(self, name: str) -> None:
         """Start the run that made the encoder `name` once more, from its card."""
 
@@ -102,6 +105,7 @@ class Trainer:
 
         beside(work, "again", self._post)
 
+    @writes
     def resume(self, job_id: str) -> None:
         """Take up a job that died or was cancelled; `JobBegun` follows, or `TaskFailed`."""
 

@@ -35,6 +35,7 @@ def start(
     Raises:
         RankbenchError: the workspace cannot be written, or no process can be started.
     """
+    ws.check_writable()
     try:
         directory = _new_directory(ws.jobs_dir)
         job = {
@@ -62,6 +63,7 @@ def resume(ws: Workspace, job_id: str, *, threads: int | None = None) -> Job:
         RankbenchError: there is no such job, it runs, waits or is done, somebody else resumes it at
             this moment, or the workspace cannot be written.
     """
+    ws.check_writable()
     job = get(ws, job_id)
     if not job.resumable:
         done = job.state == "done"

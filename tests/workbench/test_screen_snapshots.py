@@ -203,3 +203,20 @@ def test_a_changed_picture_fails(tmp_path: Path, old: str, new: str, monkeypatch
     check("compare-dark-80x24", kept, tmp_path)
     with pytest.raises(pytest.fail.Exception, match="changed"):
         check("compare-dark-80x24", kept.replace(old, new, 1), tmp_path)
+
+
+@pytest.mark.parametrize("size", ((80, 24), (160, 50)), ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_present(make_app, tmp_path: Path, size: tuple[int, int]) -> None:
+    app = make(make_app, tmp_path, "dark")
+    (app.workspace.root / "present.txt").write_text("blue desk lamp\nred canopy tent\n")
+    async with app.run_test(size=size) as pilot:
+        await until(lambda: app.judged != ())
+        await pilot.press("f9", "t")
+        await until(lambda: app.screen.conclusion is not None)
+        pages = (("right", "where base had them"), ("numbers", "Judged:"), ("whole", "harmed"))
+        await pilot.press("space")
+        for name, says in pages:
+            await pilot.press("end" if name == "whole" else "space")
+            await until(lambda says=says: says in page(app))
+            await pilot.pause()
+            check(f"present-{name}-{size[0]}x{size[1]}", app.export_screenshot(), tmp_path)

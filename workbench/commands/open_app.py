@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 
 import click
 
 from engine.errors import RankbenchError
 from engine.workspace import Workspace
+from workbench.commands.hints import place_of
 from workbench.commands.options import current_workspace
 
 
@@ -16,8 +19,8 @@ def run(ctx: click.Context) -> None:
     open_app(current_workspace(ctx))
 
 
-def open_app(workspace: Workspace) -> None:
-    """Run the app until it is closed.
+def open_app(workspace: Workspace, presenting: Path | None = None) -> None:
+    """Run the app until it is closed, in Present where `presenting` names a list of queries.
 
     Raises:
         RankbenchError: there is no terminal to draw on.
@@ -26,7 +29,8 @@ def open_app(workspace: Workspace) -> None:
     from workbench.app import RankbenchApp
     from workbench.text import count
 
-    app = RankbenchApp(workspace)
+    read_only = place_of(click.get_current_context()).read_only
+    app = RankbenchApp(workspace, read_only=read_only, presenting=presenting)
     app.run()
     if app.unkept:
         were = "was" if app.unkept == 1 else "were"
@@ -36,7 +40,9 @@ def open_app(workspace: Workspace) -> None:
 
 
 def check_terminal() -> None:
-    """Raise a RankbenchError where input or output is not a terminal."""
+    """Raise a RankbenchError where input or output is not a terminal, nor a browser's."""
+    if os.environ.get("TEXTUAL_DRIVER"):
+        return
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise RankbenchError(
             "The app needs a terminal.",

@@ -17,6 +17,7 @@ from engine.catalog.queries import JudgedQuery
 from engine.ranking.comparison import Comparison, SideResult
 from workbench.marks import Marks
 from workbench.messages import Trouble
+from workbench.read_only import writes
 from workbench.text import printable
 from workbench.widgets.delta_line import DeltaLine
 from workbench.widgets.lines import Key, KeyLine, StatusLine
@@ -354,6 +355,7 @@ class CompareScreen(Screen[None]):
             return False
         return self.active.hit is not None
 
+    @writes
     def action_note(self) -> None:
         """Ask for a note on the verdict under the cursor; it is a verdict of its own."""
         from workbench.screens.line import LineScreen
@@ -384,6 +386,11 @@ class CompareScreen(Screen[None]):
         """Refuse the verdicts of other spellings of this query, and keep its own from them."""
         if self.comparison is not None and self.shared_from:
             self.app.judging.recorder.separate(self.comparison.query)
+
+    def action_present(self) -> None:
+        """Add the query to the list that Present shows."""
+        if self.comparison is not None:
+            self.app.presenter.add(self.comparison.query)
 
 
 def _examples(judged: Sequence[JudgedQuery]) -> list[str]:

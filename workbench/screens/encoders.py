@@ -11,6 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from workbench import messages
+from workbench.read_only import writes
 from workbench.screens.line import LineScreen
 from workbench.screens.question import QuestionScreen
 from workbench.sides import PLACES
@@ -140,6 +141,7 @@ class EncodersScreen(Screen[None]):
         if (row := self.table.row) is not None:
             self.app.shelf.put(place, row.name)
 
+    @writes
     def action_again(self) -> None:
         """Run the recipe of its card once more, on the data and verdicts of today."""
         if (row := self.table.row) is None:
@@ -159,6 +161,7 @@ class EncodersScreen(Screen[None]):
         self.app.shelf.measure(row.name)
         self.renew()
 
+    @writes
     def action_remove(self) -> None:
         if (row := self.table.row) is None:
             return
@@ -180,9 +183,11 @@ class EncodersScreen(Screen[None]):
             says.append(f"It stays named as a parent of {', '.join(children)}.")
         return " ".join(says)
 
+    @writes
     def action_export(self) -> None:
         self._ask_path("Directory to write {} to", "", self.app.shelf.export)
 
+    @writes
     def action_vectors(self) -> None:
         head = "Parquet file for the vectors of {}"
         self._ask_path(head, ".parquet", self.app.shelf.export_vectors)

@@ -72,6 +72,7 @@ class QueriesScreen(Spread):
         Binding("m", "measure", "Next measure", show=False, id="queries.measure"),
         Binding("tab,shift+tab", "other", "Distribution or queries", show=False),
         Binding("h", "app.holes", "Holes", show=False, id="queries.holes"),
+        Binding("p", "present", "Add to Present", show=False, id="queries.present"),
     ]
 
     def __init__(self) -> None:
@@ -234,6 +235,11 @@ class QueriesScreen(Spread):
     def action_open(self) -> None:
         if self.table.row is not None:
             self.app.open_query(self.table.row.query)
+
+    def action_present(self) -> None:
+        """Add the query under the cursor to the list that Present shows."""
+        if self.table.row is not None:
+            self.app.presenter.add(self.table.row.query)
 
     def show_rows(self) -> None:
         rows = self.shown_rows()

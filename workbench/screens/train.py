@@ -13,6 +13,7 @@ from textual.screen import Screen
 from workbench import messages
 from workbench.cycle import after
 from workbench.messages import Trouble
+from workbench.read_only import writes
 from workbench.screens.line import LineScreen
 from workbench.status import LIVE
 from workbench.training import RECIPE, SOURCES, Choice
@@ -154,6 +155,7 @@ class TrainScreen(Screen[None]):
     # Working
 
     @on(RowList.Chosen, "#basket")
+    @writes
     def action_start(self) -> None:
         """Start a run of what is chosen, unless there is nothing to train on."""
         if self.app.trainer.starting:

@@ -46,6 +46,7 @@ class RankingList(RowList):
         Binding("n", "screen.note", "Note", show=False, id="verdict.note"),
         Binding("u", "screen.undo", "Undo", show=False, id="verdict.undo"),
         Binding("U", "screen.redo", "Redo", show=False, id="verdict.redo"),
+        Binding("p", "screen.present", "Add to Present", show=False, id="present.add"),
         Binding("equals_sign", "screen.separate", "Refuse sharing", show=False, id="verdict.alone"),
     ]
 
