@@ -60,6 +60,7 @@ class Recorder:
         said = replace(verdict, given=time.time())
         self._say(lambda verdicts, judge: _kept(verdicts, judge, said))
 
+    @writes
     def annotate(self, verdict: Verdict) -> None:
         """Append `verdict`, which has a note, with the grade that the judge gave the result.
 

@@ -14,19 +14,27 @@ def read_queries(path: Path) -> list[str]:
     Raises:
         RankbenchError: the file cannot be read, or lists no query.
     """
-    queries = list(dict.fromkeys(filter(None, map(query_of, read_lines(path)))))
+    lines = read_text(path).text.splitlines()
+    queries = list(dict.fromkeys(filter(None, map(query_of, lines))))
     if not queries:
         raise RankbenchError(f"{path} lists no query.", "Write one query a line.")
     return queries
 
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of a list as they stand, remarks too.
+    """The lines of a list that is written back, as they stand, remarks too.
 
     Raises:
-        RankbenchError: the file cannot be read.
+        RankbenchError: the file cannot be read, or is not UTF-8: what was guessed is not written.
     """
-    return read_text(path).text.splitlines()
+    try:
+        return path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        why = "it is not UTF-8 text" if isinstance(error, ValueError) else error.strerror
+        raise RankbenchError(
+            f"The list of queries {path} cannot be read: {why or error}.",
+            "Write one query a line, in UTF-8; # begins a remark.",
+        ) from None
 
 
 def query_of(line: str) -> str:

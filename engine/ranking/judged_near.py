@@ -52,8 +52,10 @@ class Nearby:
 class JudgedVectors:
     """Unit vectors of the judged queries by one encoder, made a few at a time and kept on disk."""
 
-    def __init__(self, path: Path, encoder: Encoder) -> None:
+    def __init__(self, path: Path, encoder: Encoder, keep: bool = True) -> None:
+        """`keep`: write what is made; what lies on disk is read in any case."""
         self._path = path
+        self._keep = keep
         self._encoder = encoder
         self._kept: dict[str, np.ndarray] = {}
         self._queries: Sequence[JudgedQuery] | None = None
@@ -71,7 +73,11 @@ class JudgedVectors:
             vectors = self._encoder.encode_queries([text for _, text in part])
             self._kept |= {key: vector for (key, _), vector in zip(part, vectors, strict=True)}
             self._unwritten += len(part)
-        if self._unwritten and (not self._missing or self._unwritten >= _WRITE_EVERY):
+        if (
+            self._keep
+            and self._unwritten
+            and (not self._missing or self._unwritten >= _WRITE_EVERY)
+        ):
             write_vectors(self._path, self._kept)
             self._unwritten = 0
         if not self._missing and len(self._matrix) != len(self._keys):

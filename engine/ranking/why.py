@@ -211,8 +211,9 @@ class Explainer:
 
     def _judged_vectors(self, side: EncoderSide) -> JudgedVectors:
         if side.fingerprint not in self._judged:
-            path = self._comparer.ws.cache_dir / f"queries-{side.fingerprint}.npz"
-            self._judged[side.fingerprint] = JudgedVectors(path, side.encoder)
+            ws = self._comparer.ws
+            path = ws.cache_dir / f"queries-{side.fingerprint}.npz"
+            self._judged[side.fingerprint] = JudgedVectors(path, side.encoder, not ws.read_only)
         self._judged.move_to_end(side.fingerprint)
         if len(self._judged) > _KEPT_ENCODERS:
             self._judged.popitem(last=False)

@@ -46,6 +46,9 @@ async def test_nothing_is_written_whatever_is_pressed(flagged: Workspace) -> Non
         for key in ("e", "s", "c", "i", "x", "n", "u", "U", "p"):
             await refused(app, pilot, key)
         assert not any(hit.verdict for hit in app.compare.comparison.baseline.hits)
+        await pilot.press("enter")
+        await until(lambda: "nearest" in page(app) and "cosine" in page(app), seconds=20)
+        await pilot.press("escape")
         app.theme = "rankbench-light"
         app.choose_side("candidate", "hybrid:base")
         await until(lambda: app.compare.comparison.candidate.encoder == "hybrid:base", seconds=20)
