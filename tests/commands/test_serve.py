@@ -275,7 +275,7 @@ def test_read_only_is_of_the_app_and_present_checks_its_list(
 ) -> None:
     rankbench("--read-only", "search", "hose", "-w", workspace).assert_error(2, "for the app")
     missing = rankbench("present", "-w", workspace, "--queries", tmp_path / "none.txt")
-    missing.assert_error(1, "no file", "none.txt")
+    missing.assert_error(1, "cannot be read", "none.txt")
     (tmp_path / "list.txt").write_bytes(b"caf\xe9\n")
     latin = rankbench("present", "-w", workspace, "--queries", tmp_path / "list.txt")
     latin.assert_error(1, "not UTF-8")

@@ -29,7 +29,7 @@ def command(workspace: Workspace, path: Path | None) -> None:
     queries that no training has seen, as many of the one as of the other.
     """
     if path is not None:
-        from engine.formats.query_list import read_queries
+        from engine.formats.query_list import read_lines
 
-        read_queries(path)  # what is wrong with it is told here, not over an open app
+        read_lines(path)  # what is wrong with it is told here, not over an open app
     open_app(workspace, (path or workspace.root / LIST_NAME).absolute())
