@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 os.environ.setdefault("TEXTUAL_FPS", "120")
 
 from textual.binding import Binding, BindingType
+from textual.notifications import Notification
 
 from engine.catalog.queries import JudgedQuery
 from engine.workspace import Workspace
@@ -31,6 +32,7 @@ from workbench.evaluating import Evaluations
 from workbench.holes import HoleFinder
 from workbench.judging import Judging
 from workbench.messages import EvaluationKey, PaintRecord, Request, Trouble
+from workbench.notices import Notices
 from workbench.palette import QueryCommands, WorkbenchCommands
 from workbench.presenting import Presenter
 from workbench.screens.compare import CompareScreen
@@ -96,6 +98,7 @@ class RankbenchApp(Background):
         self.judging = Judging(workspace, self.post_message)
         self.unkept = 0
         """Once the app has ended: how much of what was said could not be written."""
+        self._notices = Notices(self)
         self._told = saved.ended_before(workspace.cache_dir)
         self._wishes = saved.awaited_before(workspace.cache_dir)
         self._opened = False
@@ -237,8 +240,10 @@ class RankbenchApp(Background):
         self._renew()
         if holes := self.holes_screen():
             holes.take(message)
-        if text := judging.news(message, self.compare.comparison):
-            self.say(text)
+        comparison = self.compare.comparison
+        text = judging.news(message, comparison) or self.judging.held_out(message, comparison)
+        if text:
+            self.say(text + self.judging.whose(message), kind="recorded")
         if message.verdicts or message.separated:
             # The measures, and what other spellings say, follow.
             self.search_again()
@@ -332,10 +337,21 @@ class RankbenchApp(Background):
         )
         self.compare.show_status(groups)
 
-    def say(self, text: str, severity: Any = "information", seconds: float | None = None) -> None:
-        """A short notice; product text may be in it, so it is never read as markup."""
-        timeout = seconds or (_ERROR_S if severity == "error" else None)
-        self.notify(printable(text), severity=severity, markup=False, timeout=timeout)
+    def say(
+        self,
+        text: str,
+        severity: Any = "information",
+        seconds: float | None = None,
+        kind: str = "",
+    ) -> None:
+        """A short notice; product text may be in it, so it is never read as markup.
+
+        It takes the place of one of the same `kind`, which is its words where none is named.
+        """
+        usual = _ERROR_S if severity == "error" else self.NOTIFICATION_TIMEOUT
+        text = printable(text)
+        notice = Notification(text, severity=severity, timeout=seconds or usual, markup=False)
+        self._notices.show(kind or text, notice)
 
     # Evaluating
 

@@ -31,6 +31,8 @@ class Judging:
         self.last = 0
         self.own = False
         """Whether something was said here since the last count."""
+        self._warned = ""
+        """The held-out query of which it was told last that it trains nothing."""
         self._counts = 0
 
     def give(
@@ -62,6 +64,28 @@ class Judging:
             encoder=side.fingerprint,
         )
         self.recorder.keep(verdict)
+
+    def held_out(self, message: Recorded, comparison: Comparison | None) -> str:
+        """What the first of a row of verdicts on a dev or test query is told with; else ""."""
+        if message.action != "keep" or comparison is None:
+            return ""
+        if comparison.split in (None, "", "train"):
+            return ""
+        query = message.verdicts[0].query
+        if query == self._warned or query != comparison.query:
+            return ""
+        self._warned = query
+        return (
+            f"A {comparison.split} query: this counts as a judgment, and trains nothing unless v "
+            "on F5 takes such queries too."
+        )
+
+    def whose(self, message: Recorded) -> str:
+        """` Said by bob.` where an undo or a redo was of another judge's word; else ""."""
+        others = {verdict.judge for verdict in message.verdicts} - {self.recorder.judge}
+        if message.action == "keep" or not others:
+            return ""
+        return f" Said by {', '.join(sorted(others))}."
 
     def count(self, message: Standing) -> bool:
         """Take the count; whether anybody has said anything since the last one."""

@@ -210,7 +210,7 @@ class JobView:
     """What is shown of one job.
 
     Attributes:
-        score: of the last look at the held-out queries.
+        score: dev NDCG@10 of the last look at the dev queries; queries: how many they are.
         said: the last word of a job that ended, such as what a cancel kept.
         ended: Unix seconds, None where it has not.
     """
@@ -228,6 +228,7 @@ class JobView:
     score: float | None = None
     said: str = ""
     ended: float | None = None
+    queries: int = 0
 
 
 class BasketKnown(Message):

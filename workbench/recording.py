@@ -106,6 +106,11 @@ class Recorder:
         """Count what stands, if anybody has said anything since; `Standing` follows."""
         self._ask(_nothing)
 
+    @property
+    def judge(self) -> str:
+        """Who says what is recorded here; "" before the first record."""
+        return self._judge
+
     def stop(self, wait: float = _LEAVING_S) -> int:
         """Write what was said and end; returns how much of it could not be written.
 

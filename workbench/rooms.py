@@ -88,7 +88,7 @@ class Rooms(App[None]):
     def action_help(self) -> None:
         from workbench.screens.help import HelpScreen
 
-        self.push_screen(HelpScreen())
+        self.push_screen(HelpScreen(getattr(self.screen, "HELP", "")))
 
     def action_queries(self) -> None:
         from workbench.screens.queries import QueriesScreen

@@ -11,7 +11,7 @@ from typing import Any
 
 from engine.evaluation.calls import DO_NOT, NOT_SHOWN, SAFE
 from engine.measures import CATALOG_DEPTH
-from workbench.text import change, count, fit, measure, printable
+from workbench.text import change, count, fit, measure, printable, short_measures
 from workbench.widgets.painted import Piece
 
 INKS = {SAFE: "gain", NOT_SHOWN: "warn", DO_NOT: "loss"}
@@ -33,14 +33,15 @@ def run_news(name: str, verdict: Mapping[str, Any]) -> tuple[str, str]:
     call = str(verdict.get("call", ""))
     if not call:
         return f"{name} is ready. F8 puts it on the right.", "information"
-    told = f"{name} is ready: {call}. F7 says why, F8 puts it right."
+    told = f"{name} is ready: {call}. F7 says why, F8 puts it on the right."
     return told, "warning" if INKS.get(call) == "loss" else "information"
 
 
 def run_lines(verdict: Mapping[str, Any], titles: Mapping[str, str], width: int) -> list[Line]:
     """The page in lines of `width` cells; `titles` are of the products known so far."""
     width = min(width, _WIDEST)
-    lines = [_plain(line) for line in textwrap.wrap(printable(verdict["why"]), width - 2)]
+    why = short_measures(printable(verdict["why"]))
+    lines = [_plain(line) for line in textwrap.wrap(why, width - 2)]
     lines.append([("faint", f" It was trained in {verdict['seconds']:,.0f} s.")])
     lines += _unseen(verdict)
     if verdict["flagged"]:

@@ -70,11 +70,11 @@ def status_groups(
 
 
 def _shared(spellings: Sequence[str]) -> str:
-    """`verdicts shared with: ez ups, EZ-UP and 2 more · = refuses`."""
+    """`verdicts shared with: ez ups, EZ-UP and 2 more · = parts them`."""
     shown = ", ".join(printable(spelling) for spelling in spellings[:_SPELLINGS])
     more = len(spellings) - _SPELLINGS
     rest = f" and {more:,} more" if more > 0 else ""
-    return f"verdicts shared with: {shown}{rest} · = refuses"
+    return f"verdicts shared with: {shown}{rest} · = parts them"
 
 
 def readiness(side: SideLike) -> str:
@@ -104,10 +104,11 @@ def job_line(job: JobView) -> str:
         digits = 4 if job.loss < 0.01 else 2
         shown = measure(job.loss, digits) if job.loss < 1 else f"{job.loss:.2f}"
         parts.append(f"loss {shown}")
-    if job.score is not None:
-        parts.append(f"held out {measure(job.score)}")
     if job.eta_s is not None:
         parts.append(f"{duration(job.eta_s)} left")
+    if job.score is not None:
+        n = f" (n {job.queries:,})" if job.queries else ""
+        parts.append(f"dev NDCG@10 {measure(job.score)}{n}")
     return f"{head}: {' · '.join(parts)}" if parts else f"{head}: starting"
 
 

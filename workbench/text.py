@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from rich.cells import cell_len, set_cell_size
 
 from engine.formats.printable import printable
+
+_SIGNED_ZERO = re.compile(r"([+-])0(?=\.\d)")
 
 __all__ = ["change", "count", "duration", "fit", "measure", "printable", "score"]
 
@@ -43,6 +47,11 @@ def change(value: float | None, digits: int = 3) -> str:
     if not any(digit in "123456789" for digit in shown):
         return "±" + shown
     return ("+" if value > 0 else "-") + shown
+
+
+def short_measures(text: str) -> str:
+    """A sentence with signed measures, `+0.155`, as the screens write them: `+.155`."""
+    return _SIGNED_ZERO.sub(r"\1", text)
 
 
 def score(value: float) -> str:

@@ -114,4 +114,5 @@ def _view(job: Job) -> JobView:
         score=job.score,
         said=job.said,
         ended=job.ended,
+        queries=job.queries,
     )

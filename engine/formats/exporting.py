@@ -8,8 +8,7 @@ from pathlib import Path
 
 from engine.catalog.normalise import clean_query
 from engine.catalog.queries import JudgedQuery
-from engine.formats.trec import decode_id, encode_id
-from engine.formats.verdicts import topics_beside
+from engine.formats.trec import decode_id, encode_id, topics_beside
 from engine.formats.writing import csv_line, write_lines
 from engine.records import Verdict, merge
 

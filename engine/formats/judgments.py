@@ -79,7 +79,8 @@ def read_judgments(
         path: CSV in any form `load_table` reads, TREC qrels, Quepid CSV, OpenSearch JSON or CSV,
             ESCI examples, WANDS labels, or a directory that holds the ESCI or WANDS files.
         queries: the queries' texts and further columns, as a table or TREC topics, joined by
-            query_id, or by query where it has no ids.
+            query_id, or by query where it has no ids. Without it, of TREC qrels the topics that
+            an export wrote beside them.
         scale: the grades' scale (`grades.SCALES`), over the guess.
 
     Raises:
@@ -92,6 +93,8 @@ def read_judgments(
     raw = _load(path)
     if queries is None and raw.format == "wands":
         queries = wands.queries_beside(path)
+    if queries is None and raw.format == "qrels" and trec.topics_beside(path).is_file():
+        queries = trec.topics_beside(path)
     rows = raw.frame
     if "product_id" not in rows.columns:
         raise RankbenchError(

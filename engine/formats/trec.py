@@ -66,6 +66,11 @@ def parse_qrels(text: str, path: Path) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String), orient="row")
 
 
+def topics_beside(path: Path) -> Path:
+    """Where the queries' texts of the qrels file `path` are written."""
+    return path.with_name(f"{path.stem}.topics.tsv")
+
+
 def is_topics(text: str) -> bool:
     """Whether the text is tagged topics, or `id<TAB>query` or `id:query` lines without header."""
     if _TOPIC_START.search(text[:2000]):

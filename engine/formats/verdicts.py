@@ -104,17 +104,9 @@ def iso_time(given: float) -> str:
     return "" if when is None else when.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
-def topics_beside(path: Path) -> Path:
-    """Where the queries' texts of the qrels file `path` are written."""
-    return path.with_name(f"{path.stem}.topics.tsv")
-
-
 def _from_judgments(path: Path, queries: Path | None, scale: str | None) -> VerdictFile:
     from engine.formats.judgments import read_judgments
-    from engine.formats.trec import is_qrels
 
-    if queries is None and topics_beside(path).is_file() and is_qrels(read_text(path).text):
-        queries = topics_beside(path)
     read = read_judgments(path, queries=queries, scale=scale)
     values = set(read.frame["value"].to_list())
     if scale is None and values <= {"0", "1", "2", "3"} and read.scale != "order":

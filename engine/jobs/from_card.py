@@ -6,6 +6,7 @@ is how one retrains; what differs is then said.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,15 @@ from engine.encoders.card import FILE_NAME, Card, read_card
 from engine.encoders.fingerprint import fingerprint
 from engine.encoders.registry import BASE, list_encoders, resolve
 from engine.errors import RankbenchError, UsageError
-from engine.jobs.material import judged_rows, read_basket, read_judged, read_merged, read_texts
+from engine.jobs.material import (
+    judged_rows,
+    read_basket,
+    read_judged,
+    read_merged,
+    read_texts,
+    seed_of,
+    source_of,
+)
 from engine.training.examples import judged_hash, queries_hash
 from engine.training.recipe import Recipe, load_recipe
 from engine.workspace import Workspace
@@ -114,6 +123,39 @@ def compare_with(ws: Workspace, made: str, name_or_path: str) -> str:
     return f"{made} was trained as {card.name} was: same data, settings and seed"
 
 
+def same_run(ws: Workspace, params: Mapping[str, Any]) -> str:
+    """The newest encoder that a job with these params would make once more; "" for none.
+
+    Blocking; the catalog and the records are read only where an encoder of the same recipe,
+    settings, seed, base and selection is there.
+
+    Raises:
+        RankbenchError: as `read_basket`.
+    """
+    recipe = load_recipe(str(params.get("recipe") or "infonce")).with_set(params.get("set") or [])
+    seed, source = seed_of(recipe, params), source_of(recipe, params)
+    base = fingerprint(resolve(ws, str(params.get("base") or BASE)).path)
+    asked = {
+        "source": source,
+        "include_test": bool(params.get("include_test")),
+        "deselected": [list(pair) for pair in sorted(params.get("deselected") or ())],
+    }
+    settings = json.loads(json.dumps({**recipe.parameters, "seed": seed}))
+    alike = [
+        info.card
+        for info in list_encoders(ws)
+        if info.card is not None
+        and _parts(info.card) == (base, recipe.loss, settings)
+        and _asked(info.card) == asked
+        and "cancelled_after_step" not in info.card.scores
+    ]
+    if not alike:
+        return ""
+    now = _hashes(ws, recipe, {**params, "source": source, "seed": seed})
+    same = [c for c in alike if {key: c.data.get(key) for key in now} == now]
+    return max(same, key=lambda card: card.created).name if same else ""
+
+
 def _parts(card: Card) -> tuple[object, ...]:
     recipe = card.recipe or {}
     return card.base_fingerprint, recipe.get("loss"), recipe.get("parameters")
@@ -179,12 +221,19 @@ def _data_differences(
 ) -> tuple[str, ...]:
     now = _hashes(ws, recipe, params)
     return tuple(
-        f"{said} differ{'s' if key in ('catalog', 'template') else ''} "
-        f"({card.data.get(key) or 'none'} then, {now.get(key) or 'none'} now)"
+        f"{said} differ{'s' if key in ('catalog', 'template') else ''}{_how(key, card.data, now)}"
         for key, said in _SAID.items()
         # A card from before this hash was kept says nothing of it.
         if (key in card.data or key == "verdicts") and card.data.get(key) != now.get(key)
     )
+
+
+def _how(key: str, then: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """What can be said of a difference: two hashes tell a person nothing."""
+    if key == "template":
+        return f" ({then.get(key) or 'none'} then, {now.get(key) or 'none'} now)"
+    missing = [when for when, data in (("then", then), ("now", now)) if not data.get(key)]
+    return f" (none {missing[0]})" if missing else ""
 
 
 def _hashes(ws: Workspace, recipe: Recipe, params: Mapping[str, Any]) -> dict[str, str]:

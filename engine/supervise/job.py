@@ -35,7 +35,9 @@ class Job:
         error: what a failed job said, one line. said: the last word of any that ended.
         phase: "loading", "training", "dev", "saving", "indexing" or "".
         loss: of the last training step that told one; None where it does not run.
-        score: of the last look at the held-out queries; None where it does not run.
+        score: catalog NDCG@10 of the last look at the dev queries, over the products that training
+            ranks; None where it does not run.
+        queries: how many dev queries that was over; 0 where unknown.
         offset: where in `events.jsonl`, in bytes, its newest start begins: a job that was resumed
             is told from there.
     """
@@ -56,6 +58,7 @@ class Job:
     phase: str = ""
     loss: float | None = None
     score: float | None = None
+    queries: int = 0
     said: str = ""
     pid: int | None = None
     offset: int = 0
@@ -184,6 +187,7 @@ def read_job(path: Path) -> Job:
         phase=str(progress.get("phase", "")) if state == "running" else "",
         loss=_newest(reports, "loss") if state == "running" else None,
         score=_newest(reports, "score") if state == "running" else None,
+        queries=int(_newest(reports, "queries") or 0) if state == "running" else 0,
         said=str((last or {}).get("message") or ""),
         pid=pid if alive else None,
         offset=offset,

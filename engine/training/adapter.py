@@ -208,6 +208,7 @@ class _Judge:
                     "epoch": epoch,
                     "alpha": alpha,
                     "measure": self._dev.measure,
+                    "queries": len(self._dev.ids),
                     "score": round(candidate.score, 5),
                     "best": better,
                 }

@@ -152,9 +152,10 @@ def basket(
     """The examples that verdicts become.
 
     A result graded below Exact becomes a hard negative of its query; a result graded Exact a
-    positive. Positives are the query's Exact results, people's and imported; lacking both, the
-    highest result in the top 10 of the base and of every side that the query was flagged on, that
-    nobody graded below Exact. Queries of the dev and test splits are left out.
+    positive. Positives are the query's Exact results, people's and imported; lacking both, and
+    unless people graded an imported one down, the highest result in the top 10 of the base and of
+    every side that the query was flagged on, that nobody graded below Exact. Queries of the dev and
+    test splits are left out.
 
     Args:
         texts: product id -> rendered text, the whole catalog.
@@ -259,8 +260,10 @@ class _Maker:
         group = Group(query.query_id, clean_query(query.query), split, rows, near=near)
         if not any(row.becomes in ("negative", "positive") for row in rows):
             return group
+        # Where people took its Exact results away, two sides that agree are no better word.
+        gone = any(word.imported == "E" for word in words.values())
         note = ""
-        if not sources and (agreed := self._agreed(query, words)):
+        if not sources and not gone and (agreed := self._agreed(query, words)):
             sources = {agreed: "agreed top"}
             note = f"positive taken from the agreed top: {self._texts[agreed]}"
         if not sources:
@@ -268,7 +271,8 @@ class _Maker:
             rows = tuple(
                 replace(row, becomes=why) if row.becomes == "negative" else row for row in rows
             )
-            return replace(group, rows=rows, note="grade a result E, so that there is a right one")
+            note = "its Exact result was graded down: " if gone else ""
+            return replace(group, rows=rows, note=f"{note}grade a result E, the right one")
         positives = tuple(
             Positive(product, self._texts[product], kind) for product, kind in sources.items()
         )

@@ -79,7 +79,7 @@ def make_card(
     if material.asked["source"] != "judgments":
         scores |= {"source": material.asked["source"]}
     if material.replay:
-        scores |= {"replay_rows": material.replay}
+        scores |= {"replay_rows": material.replay, "replay_queries": len(material.replayed)}
     if material.held_out:
         scores |= {"held_out_trained": sorted(material.held_out)}
     if best.cancelled is not None:

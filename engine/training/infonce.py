@@ -384,6 +384,7 @@ class _Watch(TrainerCallback):
                     "epoch": self.epoch,
                     "alpha": alpha,
                     "measure": self._dev.measure,
+                    "queries": len(self._dev.ids),
                     "score": round(candidate.score, 5),
                     "best": better,
                 }

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from engine.jobs.from_card import same_run
 from engine.records import Records, Verdict, Verdicts
+from engine.workspace import open_workspace
 
 DRY = ["train", "--source", "flags", "--dry-run"]
 
@@ -57,8 +59,24 @@ def test_one_flag_trains_on_what_the_dry_run_said(rb: Any, workspace: Path) -> N
     assert found["negatives"] == 1 and not found["refusal"]
     quick = ["--set", "max_steps=2", "--set", "replay=10"]
     again = rb(*DRY, *quick, "--json").json
-    done = rb("train", "--source", "flags", *quick, "--json").json
+    run = ["train", "--source", "flags", *quick]
+    done = rb(*run, "--json").json
     assert done["rows"] == again["pairs"] + again["judged"] + again["replay"]
+
+    shown = rb("encoders", done["encoder"]).out
+    (told,) = [line for line in shown.splitlines() if line.startswith("trained on")]
+    own = f"1 query ({again['pairs']} row"
+    assert own in told and f"{again['replay']} rows of replay" in told
+    # The same again is told; another seed, or another word, is another run.
+    twin = f"{done['encoder']} was trained so"
+    params = {"recipe": "flags", "source": "flags", "set": quick[1::2]}
+    ws = open_workspace(workspace)
+    assert same_run(ws, params) == done["encoder"]
+    assert same_run(ws, {**params, "seed": 7}) == ""
+    assert same_run(ws, {**params, "include_test": True}) == ""
+    assert twin in rb(*run, "--json").err
+    say(workspace, query_of(workspace, "train"), ["p15"], judge="ann")
+    assert same_run(ws, params) == ""
 
 
 @pytest.mark.parametrize(
@@ -106,4 +124,6 @@ def test_a_dry_run_on_judgments_tells_their_rows_and_no_verdict(rb: Any, workspa
     found = rb(*options, "--json").json
     assert found["source"] == "judgments" and found["judged"] > 0 and found["groups"] == []
     shown = rb(*options)
-    assert f"{found['judged']} rows from judgments" in shown.out and "negative\n" not in shown.out
+    assert (
+        shown.out.startswith(f"{found['judged']} rows from judgments") and "pairs" not in shown.out
+    )

@@ -102,6 +102,30 @@ def test_a_query_needs_no_quotes_and_a_judge_can_be_named(rb: Any) -> None:
     assert "garden hose" in rb("undo").out  # it is ann's own act
 
 
+def test_an_undo_names_another_judge(rb: Any) -> None:
+    rb("flag", "hose", "p10", "x", "--judge", "bob")
+    rb("flag", "hose", "p09", "S")
+    assert "(by" not in rb("undo").out
+    undone = rb("undo")
+    assert undone.code == 0 and "(by bob)" in undone.out
+    assert "(by bob)" in rb("redo").out
+
+
+def test_a_flag_of_a_held_out_query_says_that_it_trains_nothing(rb: Any, workspace: Path) -> None:
+    with Records(workspace / "records.db") as records:
+        query = {query.split: query.query for query in records.judged_queries()}
+    told = rb("flag", query["test"], "p10", "x")
+    assert told.code == 0 and "A test query" in told.err and "--include-test" in told.err
+    assert "trains nothing" not in rb("flag", query["train"], "p10", "x").err
+
+
+def test_the_ids_that_a_flag_needs_are_shown(rb: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    rb("flag", "hose", "gone", "x").assert_error(1, "rankbench search QUERY --ids")
+    for columns, options, shown in ((120, (), True), (70, (), False), (70, ("--ids",), True)):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        assert ("p09" in rb("search", "hose", *options).out) == shown
+
+
 def test_the_judge_of_the_workspace_is_before_the_variable(rb: Any, workspace: Path) -> None:
     with (workspace / "workspace.toml").open("r+") as file:
         text = file.read().replace('judge = ""', 'judge = "carol"')
@@ -261,10 +285,16 @@ def test_judgments_go_out_as_they_count(rb: Any, tmp_path: Path, workspace: Path
     assert "hose,p09,E" in alone.read_text() and "new query" not in alone.read_text()
     lost = rb("export", "judgments", tmp_path / "q.csv", "--format", "quepid").err
     assert "splits" in lost and "query ids" in lost
-    ratings = rb("export", "judgments", tmp_path / "j.json", "--format", "opensearch")
+    ratings = rb("export", "judgments", tmp_path / "j.json")
     assert ratings.code == 0
     assert json.loads((tmp_path / "j.json").read_text())["judgmentRatings"]
     rb("export", "flags", both, "--judgments", "all").assert_error(2, "judgments")
+    # The topics that are written beside qrels are read with them.
+    rb("export", "judgments", tmp_path / "j.trec", "--judgments", "imported")
+    assert "hose" in (tmp_path / "j.topics.tsv").read_text()
+    assert rb("import", "judgments", tmp_path / "j.trec").code == 0
+    (tmp_path / "j.topics.tsv").unlink()
+    rb("import", "judgments", tmp_path / "j.trec").assert_error(1, "--queries")
 
 
 def test_judgments_with_flagged_queries_come_back_from_trec(

@@ -16,7 +16,8 @@ from engine.catalog.queries import JudgedQuery
 from engine.errors import RankbenchError
 from engine.formats.exporting import as_judged, not_carried, write_judged
 from engine.formats.judgments import read_judgments
-from engine.formats.verdicts import COLUMNS, iso_time, read_verdicts, topics_beside, write_verdicts
+from engine.formats.trec import topics_beside
+from engine.formats.verdicts import COLUMNS, iso_time, read_verdicts, write_verdicts
 from engine.records import Verdict
 
 FULL = Verdict(

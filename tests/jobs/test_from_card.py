@@ -81,12 +81,12 @@ def test_what_differs_is_said_by_its_name_and_the_run_goes_on(flagged: Workspace
     first = run(ws, {"recipe": "flags", "set": QUICK})
     say(ws, ("blue kettle", "p104", "I"))
     _, differences = params_from_card(ws, first)
-    assert any(said.startswith("the verdicts differ (") for said in differences)
+    assert "the verdicts differ" in differences
     assert not any("catalog" in said for said in differences)
     items = read_items(ws, ["product_id", "title"])
     write_items(ws, items.with_columns(pl.col("title").replace(items["title"][9], "a new lamp")))
     params, differences = params_from_card(ws, first)
-    assert any(said.startswith("the catalog differs (") for said in differences)
+    assert "the catalog differs" in differences
     second = run(ws, params)
     assert second == "flags-02" and "other data" in compare_with(ws, second, first)
     assert card_of(ws, second).data["verdicts"] == read_basket(ws, params).verdicts_hash
@@ -104,7 +104,7 @@ def test_new_judgments_differ_and_verdicts_do_not(tiny_workspace: Workspace) -> 
         replace(card_of(ws, first), data={**card_of(ws, first).data, "judged": "0" * 16}),
     )
     (said,) = params_from_card(ws, first)[1]
-    assert said.startswith(f"the grades of all train and dev queries differ ({'0' * 16} then, ")
+    assert said == "the grades of all train and dev queries differ"
 
 
 def card_of_path(path: Path) -> Card:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
+import subprocess
 from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -45,9 +48,39 @@ def said(ws: Workspace, *arguments: str) -> tuple[str, str]:
 
 
 def test_a_running_job_tells_step_loss_and_the_newest_held_out_score(ws: Workspace) -> None:
-    job(ws, STARTED, SCORE, {**STEP, "step": 4, "eta_s": 65.0}, pid=os.getpid())
+    job(ws, STARTED, {**SCORE, "queries": 18}, {**STEP, "step": 4, "eta_s": 65.0}, pid=os.getpid())
     out, _ = said(ws)
-    assert "training 4/9 · loss 0.4100 · held out 0.5567" in out and "1:05" in out
+    assert "training 4/9 · loss 0.4100 · dev NDCG@10 0.5567 (n 18)" in out and "1:05" in out
+
+
+def test_a_job_without_a_name_yet_is_called_by_its_recipe(ws: Workspace) -> None:
+    directory = job(ws, STARTED, STEP, pid=os.getpid())
+    data = json.loads((directory / "job.json").read_text())
+    (directory / "job.json").write_text(json.dumps(data | {"params": {"recipe": "flags"}}))
+    assert "(flags)" in said(ws)[0]
+
+
+def test_a_cancel_without_an_id_takes_the_job_that_runs(
+    ws: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert _run(["jobs", "--cancel", "-w", str(ws.root)]) == 1
+    job(ws, {"event": "done", "encoder": "old"})
+    other = ws.jobs_dir / "0002"
+    shutil.copytree(ws.jobs_dir / "0001", other)
+    data = json.loads((other / "job.json").read_text())
+    (other / "job.json").write_text(json.dumps(data | {"id": "0002"}))
+    (other / "events.jsonl").write_text(json.dumps(STARTED) + "\n")
+    with subprocess.Popen(["sleep", "60"]) as process:
+        supervise.write_pid(other, process.pid)
+        monkeypatch.setattr(supervise, "cancel", partial(_end, process))
+        assert "Job 0002 has ended" in said(ws, "--cancel")[1]
+
+
+def _end(process: subprocess.Popen[bytes], asked: supervise.Job) -> supervise.Job:
+    """Without the seconds that a job is given to stop by itself."""
+    process.kill()
+    process.wait()
+    return supervise.get(Workspace(asked.path.parents[1], Settings()), asked.id)
 
 
 def test_a_cancel_that_kept_nothing_does_not_promise_the_name(ws: Workspace) -> None:

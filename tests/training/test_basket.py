@@ -119,6 +119,17 @@ def test_without_an_exact_result_the_best_of_the_agreed_top_is_taken_and_said() 
     assert alone.groups[0].positives[0].product_id == "p1"
 
 
+def test_an_exact_result_graded_down_is_not_replaced_by_the_agreed_top() -> None:
+    shoe = JudgedQuery("q4", "red shoe", "train", {"p1": "E", "p2": "S"})
+    found = make([said("red shoe", "p1")], shoe)
+    (group,) = found.groups
+    assert not group.pairs and "graded down" in group.note
+    assert "no Exact result" in found.refusal
+    # What a person calls right is.
+    found = make([said("red shoe", "p1"), said("red shoe", "p3", "E")], shoe)
+    assert found.groups[0].pairs == (("p3", "p1"),)
+
+
 def test_nothing_that_anyone_graded_below_exact_is_an_agreed_positive() -> None:
     minority = [said("lamp", "p1", "S", judge="bob"), said("lamp", "p1", "E", judge="cid")]
     found = make([said("lamp", "p0"), *minority, said("lamp", "p1", "I", judge="dee")])

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -112,7 +113,9 @@ def test_a_running_job_in_words() -> None:
     job = JobView("0001", "train", "running", "infonce-01", 120, 400, 0.83, 118.0)
     assert job_line(job) == "training infonce-01: step 120/400 · loss .83 · 2 min left"
     scored = JobView("0001", "train", "running", "a", 12, 76, 0.0006, 4.0, "training", score=0.412)
-    assert job_line(scored).endswith("step 12/76 · loss .0006 · held out .412 · 4 s left")
+    assert job_line(replace(scored, queries=18)).endswith(
+        "step 12/76 · loss .0006 · 4 s left · dev NDCG@10 .412 (n 18)"
+    )
     assert job_line(JobView("1", "train", "queued", "a")) == "training a: waiting"
 
 

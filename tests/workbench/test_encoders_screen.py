@@ -76,6 +76,11 @@ async def test_what_matters_stays_at_80_columns(make_app, shelf) -> None:
         row = row_of(app, "tuned-02")
         assert "do not use this one" in row and "-.051" in row and "right" in row
         assert "not indexed" in row_of(app, "fresh-02")
+        measures, names = lines(app)[:2]
+        assert measures.split() == ["NDCG@10"] * 2 and "verdict" in names
+        assert [len(measures[:at]) for at in (measures.index("@10"), measures.rindex("@10"))] == [
+            names.index("dev"), names.index("seen") + 1,
+        ]  # fmt: skip
         keys = lines(app)[-1]
         assert all(key in keys for key in ("Enter run", "l r put", "d remove", "w v export", "^P"))
 
@@ -208,8 +213,8 @@ async def test_a_run_that_ends_says_its_call(make_app, shelf) -> None:
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await until(lambda: app.jobs != ())
         jobs[0] = JobView("0001", "train", "done", "tuned-02")
-        told = "tuned-02 is ready: do not use this one. F7 says why, F8 puts it right."
-        await until(lambda: told in page(app))
+        told = "tuned-02 is ready: do not use this one. F7 says why, F8 puts it on the right."
+        await until(lambda: told in " ".join(page(app).split()))
         await pilot.press("f7")
         await until(lambda: isinstance(app.screen, RunScreen))
 

@@ -26,6 +26,21 @@ async def test_every_size_paints(make_app, size: tuple[int, int]) -> None:
             assert len(app.compare.visible_lists) == 2
 
 
+async def test_f1_opens_at_the_section_of_the_screen(make_app) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        for keys, head in (
+            ((), "anywhere"),
+            (("escape",), "in the lists"),
+            (("f2",), "in the queries"),
+            (("f5",), "in Train"),
+            (("f6",), "in Encoders"),
+        ):
+            await pilot.press(*keys, "f1")
+            await until(lambda h=head: h in lines(app)[2], 10)
+            await pilot.press("escape")
+
+
 async def test_where_two_lists_do_not_fit_one_is_shown(make_app) -> None:
     app = make_app()
     async with app.run_test(size=(50, 20)) as pilot:
@@ -94,3 +109,13 @@ async def test_a_notice_takes_one_line_and_leaves_the_keys(make_app) -> None:
         await until(lambda: "fresh-02 is ready." in page(app))
         changed = [n for n, line in enumerate(lines(app)) if line != before[n]]
         assert changed == [22] and "stand-in shop" in lines(app)[22]
+
+
+async def test_no_notice_loses_its_last_word(make_app) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24), notifications=True):
+        for length in (75, 76, 77, 78, 152, 153, 154):
+            text = f"{length} {'to ' * 60}"[: length - 3] + "END"
+            app.say(text, kind="length")
+            await until(lambda n=length: f"{n} to" in page(app))
+            assert "END" in page(app).replace("\n▌ ", ""), length

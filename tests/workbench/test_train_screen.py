@@ -18,7 +18,7 @@ from engine.workspace import Workspace, open_workspace
 from workbench.app import RankbenchApp
 from workbench.messages import JobView
 from workbench.screens.train import TrainScreen
-from workbench.training import Choice, Trainer
+from workbench.training import SOURCES, Choice, Trainer
 
 
 async def opened(app: RankbenchApp, pilot: Any) -> TrainScreen:
@@ -40,9 +40,25 @@ async def test_the_basket_shows_each_verdict_with_its_example(make_app, flagged)
         assert "red sneaker" in text and "I! blue men sneaker classic" in text
         assert "negative in" in text and "positive in" in text
         assert f"{screen.basket.pairs} pairs" in lines(app)[1]
-        assert "replay rows" in lines(app)[1] and "p flags" in lines(app)[0]
+        assert "replay rows" in lines(app)[1] and "<p> flags" in lines(app)[0]
         await pilot.press("end", "up")
         assert "against" in lines(app)[4] or "left out" in lines(app)[4]
+
+
+async def test_what_is_chosen_is_whole_in_80_columns(make_app, flagged) -> None:
+    app = make_app(root=flagged)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await opened(app, pilot)
+        for source in SOURCES:
+            for recipe in screen.recipes:
+                for held_out in (False, True):
+                    screen.choice = Choice(recipe, source, include_test=held_out)
+                    screen.renew()
+                    await pilot.pause()
+                    wanted = "opvn" if source != "judgments" else "opn"
+                    keys = [f"<{key}>" for key in wanted if key != "n" or not held_out]
+                    assert all(key in lines(app)[0] for key in keys), lines(app)[0]
+                    assert "…" not in lines(app)[0]
 
 
 async def test_space_takes_a_verdict_out_and_puts_it_back(make_app, flagged) -> None:
@@ -165,7 +181,7 @@ async def test_jobs_are_shown_cancelled_and_taken_up_again(make_app, ws, monkeyp
         await until(lambda: app.jobs != ())
         await pilot.press("f5")
         await until(lambda: "d-1: waiting" in page(app))
-        expected = "training c-1: step 30/120 · loss .83 · held out .412 · 2 min left"
+        expected = "training c-1: step 30/120 · loss .83 · 2 min left · dev NDCG@10 .412"
         assert expected in page(app)
         assert "training b-1: died  r takes it up again" in page(app)
         await pilot.press("tab", "down", "c")

@@ -11,7 +11,7 @@ from engine.errors import UsageError
 from engine.workspace import Workspace
 from workbench.commands.hints import hint
 from workbench.commands.options import json_option, with_workspace
-from workbench.commands.output import cut, emit_json, number, safe, say, table
+from workbench.commands.output import count, cut, emit_json, number, safe, say, table
 from workbench.commands.verdict_page import show_page, unseen_delta
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ def show_one(row: dict[str, Any]) -> None:
         "query": _milliseconds(row["latency"]) if row["latency"] else "",
         "used": ", ".join(row["used"]),
         "created": row["created"],
-        "trained on": f"{row['trained_queries']:,} queries" if row["trained_queries"] else "",
+        "trained on": _trained_on(row),
         "dev": _dev(row["scores"]),
         "note": row["note"] or _on_dev(row),
     }
@@ -206,6 +206,21 @@ def show_one(row: dict[str, Any]) -> None:
     if row["verdict"]:
         click.echo()
         show_page(row["verdict"])
+
+
+def _trained_on(row: dict[str, Any]) -> str:
+    """`2 queries (20 rows), and 117 of replay (300 rows)`; "" for an untrained one."""
+    total, scores = row["trained_queries"], row["scores"]
+    if not total:
+        return ""
+    replayed, again = scores.get("replay_queries"), scores.get("replay_rows")
+    if not again:
+        return count(total, "query", "queries")
+    if replayed is None:  # a card from before they were told apart
+        return f"{total:,} queries, those of its {again:,} replay rows among them"
+    own, rows = count(total - replayed, "query", "queries"), scores["rows"] - again
+    known = f" over {count(replayed, 'judged query', 'judged queries')}" if replayed else ""
+    return f"{own} ({count(rows, 'row')}), and {count(again, 'row')} of replay{known}"
 
 
 def _step(step: dict[str, Any]) -> str:

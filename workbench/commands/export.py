@@ -23,10 +23,9 @@ form_option = click.option(
     "--format",
     "form",
     type=click.Choice(["csv", "quepid", "trec", "opensearch"]),
-    default="csv",
-    show_default=True,
-    help="csv carries everything; the others what they can.",
+    help="csv carries everything; the others what they can. Default: by FILE's ending, else csv.",
 )
+_ENDINGS = {".json": "opensearch", ".trec": "trec", ".qrels": "trec"}
 file_argument = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 
 
@@ -57,12 +56,12 @@ def command() -> None:
 @file_argument
 @form_option
 @with_workspace
-def flags(workspace: Workspace, file: Path, form: str) -> None:
+def flags(workspace: Workspace, file: Path, form: str | None) -> None:
     """Write the verdicts that stand to FILE, in the place of what it held.
 
     Sorted and stable, one line each: two exports differ where the verdicts do.
     """
-    export_flags(workspace, file, form)
+    export_flags(workspace, file, form_of(file, form))
 
 
 @command.command("judgments", short_help="The judgments as they count.")
@@ -77,7 +76,7 @@ def flags(workspace: Workspace, file: Path, form: str) -> None:
     help="With people's verdicts applied, or as imported.",
 )
 @with_workspace
-def judgments(workspace: Workspace, file: Path, form: str, which: str) -> None:
+def judgments(workspace: Workspace, file: Path, form: str | None, which: str) -> None:
     """Write the judgments as they count to FILE, in the place of what it held.
 
     Sorted and stable, one line each: two exports differ where the judgments do.
@@ -85,6 +84,7 @@ def judgments(workspace: Workspace, file: Path, form: str, which: str) -> None:
     from engine.formats.exporting import not_carried, write_judged
     from engine.records import Records, Verdicts, merge
 
+    form = form_of(file, form)
     with Records(workspace.records_path) as records:
         queries: Sequence[JudgedQuery] = records.judged_queries()
     if which != "imported":
@@ -93,7 +93,7 @@ def judgments(workspace: Workspace, file: Path, form: str, which: str) -> None:
     paths = write_judged(file, queries, form)
     grades = count(sum(len(query.grades) for query in queries), "judgment")
     _say_written(f"{grades} over {count(len(queries), 'query', 'queries')}", paths)
-    _say_lost(not_carried(queries, form), form, "rankbench export judgments FILE")
+    _say_lost(not_carried(queries, form), form, "rankbench export judgments FILE.csv")
 
 
 @command.command("encoder", short_help="A sentence-transformers directory.")
@@ -131,6 +131,11 @@ def vectors(workspace: Workspace, name: str, target: Path, force: bool) -> None:
         hint(note)
 
 
+def form_of(file: Path, asked: str | None) -> str:
+    """The format that was asked for, else what the file's ending says."""
+    return asked or _ENDINGS.get(file.suffix.lower(), "csv")
+
+
 def export_flags(workspace: Workspace, file: Path, form: str) -> None:
     """Write the standing verdicts, and say what the format cannot carry."""
     from engine.formats.exporting import (
@@ -158,7 +163,7 @@ def export_flags(workspace: Workspace, file: Path, form: str) -> None:
     grades = count(sum(len(query.grades) for query in queries), "grade")
     _say_written(f"{grades} of {what}", paths)
     lost = verdicts_not_carried(standing) + not_carried(queries, form) if standing else []
-    _say_lost(lost, form, "rankbench export flags FILE")
+    _say_lost(lost, form, "rankbench export flags FILE.csv")
 
 
 def _say_written(what: str, paths: Sequence[Path]) -> None:

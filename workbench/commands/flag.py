@@ -112,10 +112,12 @@ def _fingerprint(workspace: Workspace, side: str) -> str:
 def _say_more(workspace: Workspace, verdict: Verdict) -> None:
     """What the verdict meets: an imported judgment, other judges, other spellings."""
     from engine.records import Judged
+    from engine.training.basket import HELD_OUT
 
     judged = Judged(workspace.records_path)
     try:
-        word = judged.words(judged.find(verdict.query)).get(verdict.product_id)
+        query = judged.find(verdict.query)
+        word = judged.words(query).get(verdict.product_id)
         shared = judged.shared_from(verdict.query)
     finally:
         judged.close()
@@ -123,6 +125,11 @@ def _say_more(workspace: Workspace, verdict: Verdict) -> None:
         say(f"An imported judgment says {word.imported}; both are kept, a person's word counts.")
     if word is not None and word.grade != verdict.grade:
         say(f"Other judges outvote it: {word.grade} counts. `rankbench flags --disputed`")
+    if query is not None and query.split in HELD_OUT:
+        hint(
+            f"A {query.split} query: the verdict counts as a judgment, but trains nothing unless "
+            "you insist: `rankbench train --source flags --include-test`."
+        )
     if shared:
         spellings = ", ".join(cut(text, 40) for text in shared[:3])
         parting = f"`rankbench separate {quoted(verdict.query)}` parts them"

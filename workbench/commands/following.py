@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.errors import RankbenchError
 from workbench.commands.hints import hint
-from workbench.commands.jobs import duration
+from workbench.commands.jobs import duration, of_queries
 from workbench.commands.output import safe, say
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def describe(event: dict[str, Any]) -> str:
     if event.get("loss") is not None:
         parts.append(f"loss {event['loss']:.4f}")
     if event.get("score") is not None:
-        parts.append(f"dev {event['score']:.4f}")
+        parts.append(f"dev NDCG@10 {event['score']:.4f}{of_queries(event.get('queries'))}")
     if event.get("eta_s") is not None:
         parts.append(f"{duration(event['eta_s'])} left")
     if event.get("total_eta_s") is not None:

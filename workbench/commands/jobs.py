@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from engine.errors import UsageError
+from engine.errors import RankbenchError, UsageError
 from engine.workspace import Workspace
 from workbench.commands.hints import hint
 from workbench.commands.options import json_option, with_workspace
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.command("jobs")
 @click.argument("job_id", metavar="[ID]", required=False)
-@click.option("--cancel", is_flag=True, help="Ask the job to stop; what it saved stays.")
+@click.option("--cancel", is_flag=True, help="Ask it, or the one that runs, to stop.")
 @click.option("--resume", is_flag=True, help="Go on with a job that died or was cancelled.")
 @click.option("--discard", is_flag=True, help="Delete the checkpoints of a job that is over.")
 @click.option("--log", is_flag=True, help="Print the job's log.")
@@ -44,11 +44,13 @@ def command(
 
     wishes = {"--cancel": cancel, "--resume": resume, "--discard": discard, "--log": log}
     asked = [option for option, given in wishes.items() if given]
-    if asked and job_id is None:
-        raise UsageError(f"{asked[0]} needs a job's id.", "`rankbench jobs` lists them.")
     if len(asked) > 1:
         raise UsageError(f"{' and '.join(asked)} do not go together.", "Give one of them.")
+    if asked and job_id is None and not cancel:
+        raise UsageError(f"{asked[0]} needs a job's id.", "`rankbench jobs` lists them.")
     found = supervise.find(workspace) if job_id is None else [supervise.get(workspace, job_id)]
+    if cancel and job_id is None:
+        found = [_running(found)]
     if log:
         show_log(found[0])
         return
@@ -81,6 +83,21 @@ def command(
     )
     if job_id is not None and not asked:
         _tell_ways_on(found[0])
+
+
+def _running(jobs: list[Job]) -> Job:
+    """The job that runs; where none does, the one that waits."""
+    for state in ("running", "queued"):
+        found = [job for job in jobs if job.state == state]
+        if len(found) == 1:
+            return found[0]
+    many = any(job.state == "queued" for job in jobs)
+    raise RankbenchError(
+        "Several jobs wait and none runs." if many else "No job runs or waits here.",
+        "`rankbench jobs` lists them; give the id of one."
+        if many
+        else "`rankbench jobs` lists all.",
+    )
 
 
 def _tell_ways_on(job: Job) -> None:
@@ -130,19 +147,31 @@ def duration(seconds: float | None) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def of_queries(count: int | None) -> str:
+    """` (n 18)`; "" where unknown."""
+    return f" (n {count:,})" if count else ""
+
+
+def _encoder(job: Job) -> str:
+    """The encoder's name; of one that gets the next free name, its recipe in brackets."""
+    params = job.params
+    recipe = params.get("recipe")
+    return job.encoder or str(params.get("encoder") or (f"({recipe})" if recipe else ""))
+
+
 def _row(job: Job) -> list[str]:
     started = time.strftime("%Y-%m-%d %H:%M", time.localtime(job.started)) if job.started else ""
     done = [f"{job.phase} {job.step:,}/{job.steps:,}".strip() if job.steps else job.phase]
     if job.loss is not None:
         done.append(f"loss {job.loss:.4f}")
     if job.score is not None:
-        done.append(f"held out {number(job.score)}")
+        done.append(f"dev NDCG@10 {number(job.score)}{of_queries(job.queries)}")
     left = duration(job.eta_s) if job.state == "running" else ""
     return [
         job.id,
         job.kind,
         job.state,
-        job.encoder or "",
+        safe(_encoder(job)),
         started,
         " · ".join(filter(None, done)),
         left,

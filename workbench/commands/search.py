@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from engine.ranking.comparer import Comparer
     from engine.ranking.comparison import Comparison, Hit, SideResult
 
+_TITLE, _NARROWEST, _ID = 20, 8, 24
+"""Cells of a title, of one beside ids that were asked for, and of an id at most."""
 FLOORED = ("ndcg", "ndcg@10", "rbo_ideal")
 _MARKS = {"": "", "graded": "*", "flagged": "x"}
 Floors = Mapping[str, float | None]
@@ -30,6 +32,7 @@ Floors = Mapping[str, float | None]
 @click.option("--baseline", metavar="SIDE", help="base, bm25, hybrid:NAME, run:FILE, an encoder.")
 @click.option("--candidate", metavar="SIDE", help="The side to compare with it.")
 @click.option("-k", default=10, show_default=True, type=click.IntRange(1, 1000), help="Hits shown.")
+@click.option("--ids", is_flag=True, help="Product ids, however narrow the terminal is.")
 @json_option
 @with_workspace
 def command(
@@ -38,6 +41,7 @@ def command(
     baseline: str | None,
     candidate: str | None,
     k: int,
+    ids: bool,
     as_json: bool,
 ) -> None:
     """Rank QUERY on both sides and show what differs. `-` reads the query from stdin."""
@@ -55,7 +59,7 @@ def command(
     if as_json:
         emit_json(to_json(result, floor))
         return
-    show(result, floor)
+    show(result, floor, ids=ids)
 
 
 def floors(comparer: Comparer, query: str) -> Floors:
@@ -78,8 +82,11 @@ def to_json(result: Comparison, floor: Floors) -> dict[str, Any]:
     return {**data, "floor": {name: floor.get(name) for name in names}}
 
 
-def show(result: Comparison, floor: Floors) -> None:
-    """Print a comparison: a line about the query, the two lists, the measures."""
+def show(result: Comparison, floor: Floors, *, ids: bool = False) -> None:
+    """Print a comparison: a line about the query, the two lists, the measures.
+
+    The lists have the product ids where there is room for them, or where `ids` are asked for.
+    """
     notes = [f"{result.catalog_rows:,} products", f"{result.elapsed_ms:.0f} ms"]
     if result.query_id is not None:
         notes.insert(0, f"{result.judged} judged products")
@@ -88,16 +95,23 @@ def show(result: Comparison, floor: Floors) -> None:
         notes.append("seen in training")
     click.echo(f"{cut(result.query, 60)}  ({', '.join(notes)})")
     sides = (result.baseline, result.candidate)
-    width = max((shutil.get_terminal_size((120, 24)).columns - 36) // 2, 20)
+    from rich.cells import cell_len
+
+    columns = shutil.get_terminal_size((120, 24)).columns - 36
+    longest = max((cell_len(_id(hit)) for side in sides for hit in side.hits), default=0)
+    ids = ids or columns // 2 - longest - 2 >= _TITLE
+    width = max(columns // 2 - (longest + 2 if ids else 0), _NARROWEST if ids else _TITLE)
     rows = []
     for at in range(max(len(side.hits) for side in sides)):
         cells = [str(at + 1)]
         for side in sides:
-            cells += _cells(side.hits[at], width) if at < len(side.hits) else ["", "", ""]
+            found = _cells(side.hits[at], width, ids) if at < len(side.hits) else []
+            cells += found or [""] * (4 if ids else 3)
         rows.append(cells)
-    names = [cut(side.encoder, width) for side in sides]
+    names = [cut(side.encoder, max(width, _TITLE)) for side in sides]
     if rows:
-        table(["#", "", "", names[0], "", "", names[1]], rows, left=7)
+        gap = ["", "", "id"] if ids else ["", ""]
+        table(["#", *gap, names[0], *gap, names[1]], rows, left=9)
     _say_verdicts(result)
     for side in sides:
         if not side.hits:
@@ -145,7 +159,11 @@ def _nothing(side: SideResult) -> str:
     return f"{name}: the run has no such query, or none of its products is in the catalog."
 
 
-def _cells(hit: Hit, width: int) -> list[str]:
+def _id(hit: Hit) -> str:
+    return cut(hit.product_id, _ID)
+
+
+def _cells(hit: Hit, width: int, ids: bool) -> list[str]:
     grade = (hit.grade or "·") + _MARKS[hit.verdict]
     if hit.movement is None:
         moved = "new"
@@ -153,4 +171,5 @@ def _cells(hit: Hit, width: int) -> list[str]:
         moved = (
             "=" if hit.movement == 0 else f"{'▲' if hit.movement > 0 else '▼'}{abs(hit.movement)}"
         )
-    return [grade, moved, cut(hit.title, width) or safe(hit.product_id)]
+    shown = [_id(hit)] if ids else []
+    return [grade, moved, *shown, cut(hit.title, width) or safe(hit.product_id)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from workbench.commands.options import json_option, with_workspace
 from workbench.commands.output import cut, emit_json, number, safe, say, table
 
 if TYPE_CHECKING:
+    from engine.supervise import Job
     from engine.training.basket import Basket
 
 KEYS = (
@@ -25,7 +27,9 @@ KEYS = (
 
 @click.command("train")
 @click.option(
-    "--recipe", metavar="R", help="`rankbench recipes` lists them; with --source flags: flags."
+    "--recipe",
+    metavar="R",
+    help="`rankbench recipes` lists them; with --source flags or both: flags.",
 )
 @click.option(
     "--source",
@@ -67,6 +71,7 @@ def command(
     differs is said.
     """
     from engine import supervise
+    from engine.jobs.from_card import same_run
     from engine.jobs.material import check_basket, read_basket
     from engine.jobs.train import check
 
@@ -89,7 +94,11 @@ def command(
     # What cannot run is told here, not by a job that failed.
     check(workspace, params)
     check_basket(workspace, params)
+    if from_card is None and (twin := same_run(workspace, params)):
+        say(safe(f"{twin} was trained so: same data, settings and seed make the same encoder."))
+        hint("`rankbench train --seed N` gives the run another seed.")
     job = supervise.start(workspace, "train", params)
+    say_queue(supervise.find(workspace), job.id)
     if detach:
         hint(f"Job {job.id} trains in the background; `rankbench jobs {job.id}` shows how it goes.")
         if as_json:
@@ -108,9 +117,17 @@ def command(
         show({**end, **again})
 
 
+def say_queue(jobs: Sequence[Job], job_id: str) -> None:
+    """Behind which jobs that one waits, if it does; `jobs` come newest first."""
+    before = [job for job in jobs if job.id < job_id and not job.over]
+    if before:
+        names = ", ".join(f"{job.id} ({job.kind})" for job in reversed(before))
+        say(f"Job {job_id} waits for {names} to end.")
+
+
 def recipe_for(recipe: str | None, source: str | None) -> str:
-    """The recipe's name, which only flags alone do not need said."""
-    if recipe is None and source != "flags":
+    """The recipe's name, which a run on flags does not need said."""
+    if recipe is None and source not in ("flags", "both"):
         raise UsageError("Which recipe?", "Give --recipe R; `rankbench recipes` lists them.")
     return recipe or "flags"
 
@@ -149,10 +166,11 @@ def show_basket(basket: Basket, as_json: bool) -> None:
         )
         if group.note:
             click.echo(f"  {safe(group.note)}")
-    click.echo(
-        f"{basket.pairs:,} pairs of {basket.negatives:,} negatives and {basket.positives:,} "
-        f"positives, {basket.judged:,} rows from judgments, {basket.replay:,} replay rows"
-    )
+    rows = [f"{basket.judged:,} rows from judgments", f"{basket.replay:,} replay rows"]
+    if basket.source != "judgments":
+        pairs = f"{basket.pairs:,} pairs of {basket.negatives:,} negatives and"
+        rows.insert(0, f"{pairs} {basket.positives:,} positives")
+    click.echo(", ".join(rows))
     for note in basket.notes:
         say(note)
     if any(row.disputed for group in basket.groups for row in group.rows):

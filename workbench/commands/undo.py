@@ -52,10 +52,12 @@ def turn(workspace: Workspace, action: str, as_json: bool) -> None:
             }
         )
         return
-    _show(workspace, act, action == "undo", standing)
+    _show(workspace, act, author, action == "undo", standing)
 
 
-def _show(workspace: Workspace, act: Act, undone: bool, standing: list[Verdict]) -> None:
+def _show(
+    workspace: Workspace, act: Act, author: str, undone: bool, standing: list[Verdict]
+) -> None:
     what = "taken back" if undone else "again"
     if act.separated:
         said = "shares verdicts with its other spellings" if undone else "stands alone"
@@ -66,7 +68,9 @@ def _show(workspace: Workspace, act: Act, undone: bool, standing: list[Verdict])
     for verdict in shown:
         left = now.get((verdict.judge, verdict.query, verdict.product_id))
         stands = f"; {left.grade} stands again" if undone and left is not None else ""
-        click.echo(f"{what}: {line(verdict, names.get(verdict.product_id, ''))}{stands}")
+        # You may have kept it for somebody else: `rankbench flag --judge`, an imported file.
+        whose = f" (by {cut(verdict.judge, 20)})" if verdict.judge != author else ""
+        click.echo(f"{what}: {line(verdict, names.get(verdict.product_id, ''))}{whose}{stands}")
     if len(act.verdicts) > _SHOWN:
         over = count(len({verdict.query for verdict in act.verdicts}), "query", "queries")
         click.echo(f"{what}: {len(act.verdicts) - _SHOWN:,} more of the same act, over {over}")

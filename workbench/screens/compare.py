@@ -10,14 +10,13 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
-from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from engine.catalog.queries import JudgedQuery
 from engine.ranking.comparison import Comparison, SideResult
 from workbench.marks import Marks
 from workbench.messages import Trouble
-from workbench.read_only import writes
+from workbench.screens.grading import SEEN_S, Grading
 from workbench.text import printable
 from workbench.widgets.delta_line import DeltaLine
 from workbench.widgets.lines import Key, KeyLine, StatusLine
@@ -31,9 +30,6 @@ if TYPE_CHECKING:
 
 _TWO_LISTS = 60
 _EXAMPLES = 8
-_SEEN_S = 0.3
-"""A key this soon after the row under the cursor changed was meant for the row before."""
-_TITLE = 60
 Steps = list[tuple[int, str]] | None
 
 _HELP = Key("F1", "help", "app.help")
@@ -68,7 +64,7 @@ IN_LISTS = (
 _ON_A_HIT = ("grade", "flag", "note")
 
 
-class CompareScreen(Screen[None]):
+class CompareScreen(Grading):
     """Paints comparisons; asks the app for them and knows nothing of how they are made."""
 
     app: RankbenchApp
@@ -102,8 +98,7 @@ class CompareScreen(Screen[None]):
         self.is_saved = saved is not None
         self.shown_number = 0
         """Number of the request whose answer is on the screen."""
-        self._taken = -_SEEN_S
-        """When an answer last put another product under the cursor (monotonic)."""
+        self._taken = -SEEN_S
         self.query_line = QueryLine(id="query")
         self.delta_line = DeltaLine(id="delta")
         self.baseline, self.candidate = (
@@ -161,6 +156,10 @@ class CompareScreen(Screen[None]):
     def _sides(self) -> tuple[SideResult, SideResult]:
         assert self.comparison is not None
         return self.comparison.baseline, self.comparison.candidate
+
+    @property
+    def HELP(self) -> str:
+        return "in the lists" if isinstance(self.focused, RankingList) else ""
 
     @property
     def shared_from(self) -> tuple[str, ...]:
@@ -326,66 +325,6 @@ class CompareScreen(Screen[None]):
         if action in _ON_A_HIT:
             return self.active.hit is not None
         return bool(self.shared_from) if action == "separate" else True
-
-    def action_grade(self, grade: str) -> None:
-        """Grade the hit under the cursor."""
-        self._judge(grade)
-
-    def action_flag(self) -> None:
-        """Mark the hit under the cursor as a bad result."""
-        self._judge("I", bad=True)
-
-    def _judge(self, grade: str, *, bad: bool = False) -> None:
-        comparison, side, hit = self.comparison, self.active.side, self.active.hit
-        if self._points_at_a_hit() and comparison and side and hit:
-            self.app.judging.give(comparison, side, hit, grade, bad=bad)
-
-    def _points_at_a_hit(self) -> bool:
-        """Whether a row is marked that the person has seen there.
-
-        From the query line the palette must not grade unseen; nor may a key that was meant for the
-        product that an answer has just taken from under the cursor.
-        """
-        if self.active.has_focus and time.monotonic() - self._taken < _SEEN_S:
-            self.app.say("The row changed as you pressed: look, and press again.")
-            return False
-        if not self.active.has_focus and self.active.hit is not None:
-            self.action_lists()
-            self.app.say("Choose the result first: the cursor is in the list now.")
-            return False
-        return self.active.hit is not None
-
-    @writes
-    def action_note(self) -> None:
-        """Ask for a note on the verdict under the cursor; it is a verdict of its own."""
-        from workbench.screens.line import LineScreen
-
-        if not self._points_at_a_hit():
-            return
-        # As it is at the key: another answer may come while the person types.
-        comparison, side, hit = self.comparison, self.active.side, self.active.hit
-        if not (comparison and side and hit and hit.verdict):
-            self.app.say("Grade the result first: a note goes with a verdict.")
-            return
-
-        def noted(note: str | None) -> None:
-            if note:
-                self.app.judging.note(comparison, side, hit, note)
-
-        # Not on which grade: the row shows the majority's, and the note goes with the person's own.
-        head = f"Note on {hit.title[:_TITLE]}"
-        self.app.push_screen(LineScreen(head, "Why?"), noted)
-
-    def action_undo(self) -> None:
-        self.app.judging.recorder.undo()
-
-    def action_redo(self) -> None:
-        self.app.judging.recorder.redo()
-
-    def action_separate(self) -> None:
-        """Refuse the verdicts of other spellings of this query, and keep its own from them."""
-        if self.comparison is not None and self.shared_from:
-            self.app.judging.recorder.separate(self.comparison.query)
 
     def action_present(self) -> None:
         """Add the query to the list that Present shows."""

@@ -46,6 +46,7 @@ class EncodersScreen(Screen[None]):
     """Shows what the app's shelf knows, and asks it for work."""
 
     app: RankbenchApp
+    HELP = "in Encoders"
     CSS_PATH = "encoders.tcss"
     AUTO_FOCUS = "#encoders"
     VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-flat"), (14, "-high")]

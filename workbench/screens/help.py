@@ -43,7 +43,10 @@ KEYS = (
     ("x", "a bad result: grade I, and training learns from it"),
     ("u U", "take your last verdict back, on whatever query; give it again"),
     ("n", "a note on the verdict under the cursor"),
-    ("=", "let this spelling of the query share no verdicts with the others"),
+    (
+        "=",
+        "while the status line names spellings that share its verdicts: part the query from them",
+    ),
     ("p", "add the query to the list that Present shows (in the queries, too)"),
     ("/", "back to the query; other letters go on typing in it"),
     ("in the queries", ""),
@@ -98,6 +101,21 @@ NUMBERS = (
         "drop",
         "cosine of query and product, less the cosine without the word; drops do not add up",
     ),
+    (
+        "dev NDCG@10",
+        "of a run: on the dev queries, over a part of the catalog that is the same for all its "
+        "weights; higher than the measure of F2",
+    ),
+    ("pair", "a right result of a query against a wrong one: what a run on verdicts learns from"),
+    (
+        "right",
+        "graded: Exact by a person; judged: by the imported judgments; agreed top: lacking both, "
+        "the best result that all sides have in their first ten and nobody graded lower",
+    ),
+    (
+        "replay row",
+        "a query that nobody flagged, ranked as the base does: against forgetting",
+    ),
     ("unseen, seen", "whether this encoder was trained on the query: trust unseen"),
     ("sees ±.03", "so many queries show a true difference of .03 four times in five"),
     (
@@ -115,7 +133,11 @@ NUMBERS = (
 
 
 class HelpScreen(ModalScreen[None]):
-    """One page to scroll."""
+    """One page to scroll, opened at the section of the screen under it.
+
+    Args:
+        section: its head, such as "in Train"; "" for the beginning.
+    """
 
     CSS_PATH = "modal.tcss"
     AUTO_FOCUS = "#pages"
@@ -123,10 +145,20 @@ class HelpScreen(ModalScreen[None]):
         Binding("escape,enter,q,f1,question_mark", "dismiss", "Back", show=False)
     ]
 
+    def __init__(self, section: str = "") -> None:
+        super().__init__()
+        self._text = help_text()
+        heads = self._text.plain.split("\n")
+        self._line = heads.index(section) if section and section in heads else 0
+
+    def on_mount(self) -> None:
+        pages = self.query_one("#pages", VerticalScroll)
+        self.call_after_refresh(pages.scroll_to, y=self._line, animate=False)
+
     def compose(self) -> ComposeResult:
         with Vertical(classes="box"):
             with VerticalScroll(classes="pages", id="pages"):
-                yield Static(help_text(), markup=False)
+                yield Static(self._text, markup=False)
             yield KeyLine(HINTS, id="keys")
 
     async def action_dismiss(self, result: None = None) -> None:

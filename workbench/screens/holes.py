@@ -44,6 +44,7 @@ class HolesScreen(Screen[None]):
     """Shows a queue, has its rows graded, and keeps its order until another one is asked for."""
 
     app: RankbenchApp
+    HELP = "in the holes"
     CSS_PATH = "holes.tcss"
     AUTO_FOCUS = "#holes"
     VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-flat"), (9, "-high")]

@@ -41,6 +41,7 @@ class PresentScreen(Screen[None]):
     """
 
     app: RankbenchApp
+    HELP = "in Present"
     CSS_PATH = "present.tcss"
     VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-flat"), (12, "-high")]
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -48,6 +48,7 @@ class QueriesScreen(Spread):
     """Asks the app for the evaluation of its two sides and shows it, sorted and filtered."""
 
     app: RankbenchApp
+    HELP = "in the queries"
     CSS_PATH = "queries.tcss"
     IN_TABLE = KEYS
     AUTO_FOCUS = "#table"

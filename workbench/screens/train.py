@@ -44,6 +44,7 @@ class TrainScreen(Screen[None]):
     """Shows the basket that the app's trainer makes; starts, cancels and resumes jobs."""
 
     app: RankbenchApp
+    HELP = "in Train"
     CSS_PATH = "train.tcss"
     AUTO_FOCUS = "#basket"
     VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-flat"), (14, "-high")]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from textual.strip import Strip
 
-from workbench.text import change, count, measure, printable
+from workbench.text import change, count, measure, printable, short_measures
 from workbench.widgets.painted import Painted, Piece, joined
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _verdict(row: EncoderRow) -> list[Group]:
     unseen = row.verdict.get("unseen") or {}
     if unseen.get("mean") is None:
         if row.verdict:
-            return [(("plain", printable(row.verdict["why"])),)]
+            return [(("plain", short_measures(printable(row.verdict["why"]))),)]
         note = row.info.card.note if row.info.card else ""
         return [(("plain", printable(note)),)] if note else []
     span = f"({change(unseen['low'])} to {change(unseen['high'])}, n {unseen['n']:,})"

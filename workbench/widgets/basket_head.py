@@ -15,11 +15,7 @@ if TYPE_CHECKING:
     from engine.training.basket import Basket
     from workbench.training import Choice
 
-FROM = {
-    "flags": "from verdicts",
-    "both": "from verdicts and judgments",
-    "judgments": "from judgments",
-}
+FROM = {"flags": "verdicts", "both": "verdicts, judgments", "judgments": "judgments"}
 
 
 class BasketHead(Painted):
@@ -41,16 +37,15 @@ class BasketHead(Painted):
 
 
 def _chosen(choice: Choice) -> list[Sequence[Piece]]:
+    """What is chosen, each behind its key; in 80 columns all of it, but for a long name."""
     chosen: list[Sequence[Piece]] = [
-        (("strong", "Train"),),
-        (("key", "o"), ("plain", f" {FROM[choice.source]}")),
-        (("key", "p"), ("plain", f" {printable(choice.recipe)}")),
-        (("key", "n"), ("plain", f" {printable(choice.name) or 'next free name'}")),
+        (("strong", "Train on "), ("key", "<o>"), ("plain", f" {FROM[choice.source]}")),
+        (("key", "<p>"), ("plain", f" {printable(choice.recipe)}")),
+        (("key", "<n>"), ("plain", f" {printable(choice.name) or 'name'}")),
     ]
     if choice.source != "judgments":
-        held_out = "dev and test queries too" if choice.include_test else "no dev or test queries"
-        ink = "warn" if choice.include_test else "plain"
-        chosen.append((("key", "v"), (ink, f" {held_out}")))
+        said = ("warn", " dev, test too") if choice.include_test else ("plain", " no dev or test")
+        chosen.insert(2, (("key", "<v>"), said))
     return chosen
 
 

@@ -97,7 +97,8 @@ def _about(group: Group) -> str:
     if group.pairs:
         parts.append(count(len(group.pairs), "pair"))
         sources = [positive.source for positive in group.positives]
-        parts += [f"{sources.count(s)} {s}" for s in dict.fromkeys(sources)]
+        right = ", ".join(f"{sources.count(s)} {s}" for s in dict.fromkeys(sources))
+        parts.append(f"right: {right}")
     if group.note:
         parts.append(printable(group.note))
     return " · ".join(parts)

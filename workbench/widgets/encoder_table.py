@@ -19,22 +19,23 @@ COLUMNS = {
     "from": 12,
     "recipe": 10,
     "dev": 9,
-    "unseen": 6,
-    "call": 19,
+    "unseen": 7,
+    "verdict": 19,
     "size": 7,
     "query": 7,
     "index": 7,
     "used": 13,
 }
+_MEASURES = {"dev": "NDCG@10", "unseen": "NDCG@10"}
 _NUMBERS = ("dev", "unseen", "size", "query")
 _DROPPED_FIRST = ("size", "from", "index", "recipe", "dev", "query", "unseen", "used")
 _NAME = 16
 
 
 class EncoderTable(RowList):
-    """Rows under one line of column names."""
+    """Rows under two lines: the measure of the columns that have one, and their names."""
 
-    HEADER = 1
+    HEADER = 2
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -77,7 +78,8 @@ class EncoderTable(RowList):
         return shown
 
     def header_pieces(self, line: int, width: int) -> Sequence[Piece]:
-        cells = (_cell(name, name, size) for name, size in self._widths(width).items())
+        titles = (_MEASURES, {name: name for name in COLUMNS})[line]
+        cells = (_cell(n, titles.get(n, ""), size) for n, size in self._widths(width).items())
         return [("faint", " "), *(("faint", cell) for cell in cells)]
 
     def row_pieces(self, row: int, width: int) -> Sequence[Piece]:
@@ -89,7 +91,7 @@ class EncoderTable(RowList):
             "recipe": ("faint", str(item.recipe.get("name", ""))),
             "dev": ("plain", dev(item)),
             "unseen": _unseen(item),
-            "call": _call(item),
+            "verdict": _call(item),
             "size": ("faint", f"{item.info.bytes / 1e6:.1f} MB"),
             "query": ("faint", self.times.get(item.made, "")),
             "index": ("faint", "yes") if item.build else ("warn", "not yet"),
