@@ -43,11 +43,17 @@ class Background(Hearing):
         """Jobs that can still be cancelled, oldest first."""
         return [job for job in self.jobs if job.state in LIVE]
 
+    def ahead_of(self, job_id: str) -> str:
+        """The running job that another waits for, "" where none runs."""
+        running = (job.id for job in self.live_jobs if job.state == "running")
+        return next((ahead for ahead in running if ahead != job_id), "")
+
     @writes
     def cancel_job(self, job: JobView) -> None:
         """Ask the job to stop, and end it if it does not."""
         cancel_beside(self._cancel, job.id, self.post_message)
-        self.say(f"{job_name(job).capitalize()} stops at its next step.")
+        does = "leaves the queue" if job.state == "queued" else "stops at its next step"
+        self.say(f"{job_name(job).capitalize()} {does}.")
 
     def on_jobs_changed(self, message: messages.JobsChanged) -> None:
         if message.trouble is not None:

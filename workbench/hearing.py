@@ -33,6 +33,10 @@ class Hearing(Rooms):
         """The sides the person chose, left and right."""
         raise NotImplementedError
 
+    def ahead_of(self, job_id: str) -> str:
+        """The job whose end the job waits for, "" where nothing keeps it."""
+        raise NotImplementedError
+
     def say(self, text: str, severity: Any = "information", seconds: float | None = None) -> None:
         raise NotImplementedError
 
@@ -77,8 +81,12 @@ class Hearing(Rooms):
             train.show_basket(message)
 
     def on_job_begun(self, message: messages.JobBegun) -> None:
-        did = "goes on from where it was" if message.resumed else "has started"
-        self.say(f"Job {message.job_id} {did}; it runs beside you, and on when you leave.")
+        if ahead := self.ahead_of(message.job_id):
+            does = "goes on" if message.resumed else "starts"
+            self.say(f"Job {message.job_id} waits behind job {ahead}: it {does} when that ends.")
+        else:
+            did = "goes on from where it was" if message.resumed else "has started"
+            self.say(f"Job {message.job_id} {did}; it runs beside you, and on when you leave.")
         if message.notes:
             self.say(f"Other than then: {'; '.join(message.notes)}.")
 

@@ -127,14 +127,23 @@ def news(message: Recorded, comparison: Comparison | None) -> str:
     done = "Taken back" if message.action == "undo" else "Given again"
     if len(message.verdicts) > 1:
         return f"{done}: {len(message.verdicts):,} verdicts."
-    return f"{done}: {_described(message.verdicts[0], comparison)}."
+    gone, left = message.verdicts[0], message.left
+    what, rest = _said(gone), ""
+    if left is not None:
+        # A note is a verdict of its own: without it the mark stays as it is.
+        note = gone.note and _said(left) == what
+        what, rest = ("the note", f"; {what} stays") if note else (what, f"; {_said(left)} again")
+    return f"{done}: {what} on {_described(gone, comparison)}{rest}."
+
+
+def _said(verdict: Verdict) -> str:
+    return "bad" if verdict.bad else verdict.grade
 
 
 def _described(verdict: Verdict, comparison: Comparison | None) -> str:
-    said = "bad" if verdict.bad else verdict.grade
     here = comparison is not None and comparison.query == verdict.query
     hits = (*comparison.baseline.hits, *comparison.candidate.hits) if comparison else ()
     titles = (hit.title for hit in hits if hit.product_id == verdict.product_id)
     title = next(titles, "") or verdict.product_id
     title = title if len(title) <= _TITLE else f"{title[:_TITLE]}…"
-    return f"{said} on {title}" if here else f"{said} on {title} for “{verdict.query}”"
+    return title if here else f"{title} for “{verdict.query}”"

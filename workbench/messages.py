@@ -134,14 +134,22 @@ class Recorded(Message):
 
     `action` is "keep", "undo", "redo" or "separate"; `verdicts` are those given, taken back or
     given again, and `separated` the query that shares none any more, or does so again. An undo or
-    a redo that found nothing to do has neither.
+    a redo that found nothing to do has neither. `left` is what the judge's word on the result is
+    now that one verdict was taken back, None where there is none.
     """
 
-    def __init__(self, action: str, verdicts: Sequence[Verdict] = (), separated: str = "") -> None:
+    def __init__(
+        self,
+        action: str,
+        verdicts: Sequence[Verdict] = (),
+        separated: str = "",
+        left: Verdict | None = None,
+    ) -> None:
         super().__init__()
         self.action = action
         self.verdicts = tuple(verdicts)
         self.separated = separated
+        self.left = left
 
 
 class RecordingFailed(Message):
@@ -213,6 +221,7 @@ class JobView:
         score: dev NDCG@10 of the last look at the dev queries; queries: how many they are.
         said: the last word of a job that ended, such as what a cancel kept.
         ended: Unix seconds, None where it has not.
+        removed: whether it is done and its encoder is not there any more.
     """
 
     id: str
@@ -229,6 +238,7 @@ class JobView:
     said: str = ""
     ended: float | None = None
     queries: int = 0
+    removed: bool = False
 
 
 class BasketKnown(Message):

@@ -85,7 +85,12 @@ class Recorder:
     @writes
     def undo(self) -> None:
         """Take back the judge's newest act."""
-        self._say(lambda verdicts, judge: _turned("undo", verdicts.undo(judge)))
+
+        def act(verdicts: Verdicts, judge: str) -> Message:
+            undone = verdicts.undo(judge)
+            return _turned("undo", undone, _left(verdicts, undone))
+
+        self._say(act)
 
     @writes
     def redo(self) -> None:
@@ -201,5 +206,21 @@ def _kept(verdicts: Verdicts, judge: str, said: Verdict) -> Recorded:
     return Recorded("keep", (replace(said, judge=judge, number=number),))
 
 
-def _turned(action: str, act: records.Act | None) -> Recorded:
-    return Recorded(action) if act is None else Recorded(action, act.verdicts, act.separated)
+def _turned(action: str, act: records.Act | None, left: Verdict | None = None) -> Recorded:
+    return Recorded(action) if act is None else Recorded(action, act.verdicts, act.separated, left)
+
+
+def _left(verdicts: Verdicts, act: records.Act | None) -> Verdict | None:
+    """What stands in the place of a single verdict that was taken back, by any shared spelling."""
+    if act is None or len(act.verdicts) != 1:
+        return None
+    from engine.records.merged import place_of
+
+    alone = verdicts.separated()
+
+    def place(verdict: Verdict) -> tuple[str, str, str]:
+        return verdict.judge, verdict.product_id, place_of(verdict.query, alone)
+
+    gone = place(act.verdicts[0])
+    same = [verdict for verdict in verdicts.standing() if place(verdict) == gone]
+    return same[-1] if same else None

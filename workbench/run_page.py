@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.evaluation.calls import DO_NOT, NOT_SHOWN, SAFE
+from engine.evaluation.moved import median_ranks
 from engine.measures import CATALOG_DEPTH
 from workbench.text import change, count, fit, measure, printable, short_measures
 from workbench.widgets.painted import Piece
@@ -76,10 +77,9 @@ def _flagged(verdict: Mapping[str, Any]) -> list[Line]:
     flagged = verdict["flagged"]
     lines: list[Line] = [[], _head("with verdicts", count(len(flagged), "query", "queries"))]
     for wanted, ink in (("fall", "loss"), ("rise", "gain")):
-        if ranks := verdict["mean_ranks"][wanted]:
-            before, after = ranks
-            n = sum(m["wanted"] == wanted for query in flagged for m in query["moved"])
-            told = f"mean rank {before:,.1f} → {after:,.1f} (n {count(n, 'result')})"
+        if ranks := median_ranks(verdict, wanted):
+            before, after = (_rank(rank, 1) for rank in ranks[:2])
+            told = f"median rank {before} → {after} (n {count(ranks[2], 'result')})"
             lines.append([*_name(f"should {wanted}", ink), ("plain", told)])
             if wanted == "fall":
                 left = f"{verdict['left_top_ten']:,} of {verdict['in_top_ten']:,}"
@@ -162,5 +162,5 @@ def _p(unseen: Mapping[str, Any]) -> str:
     return "p < .001" if p is not None and p < 0.001 else f"p {measure(p).strip()}"
 
 
-def _rank(rank: int | None) -> str:
-    return f"{rank:,}" if rank else f"> {CATALOG_DEPTH:,}"
+def _rank(rank: float | None, digits: int = 0) -> str:
+    return f"{rank:,.{digits}f}" if rank else f"> {CATALOG_DEPTH:,}"

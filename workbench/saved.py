@@ -123,6 +123,7 @@ def _side(data: dict[str, Any]) -> SideResult:
         measures={name: _number(data.get(name)) for name in SEARCH_MEASURES},
         unanswered=bool(data.get("unanswered")),
         fingerprint=str(data.get("fingerprint", "")),
+        found_none=bool(data.get("found_none")),
     )
 
 

@@ -107,6 +107,7 @@ def job_line(job: JobView) -> str:
     if job.eta_s is not None:
         parts.append(f"{duration(job.eta_s)} left")
     if job.score is not None:
+        # Last: where there is no room for all, the time left is what a person looks for.
         n = f" (n {job.queries:,})" if job.queries else ""
         parts.append(f"dev NDCG@10 {measure(job.score)}{n}")
     return f"{head}: {' · '.join(parts)}" if parts else f"{head}: starting"
@@ -122,6 +123,8 @@ def job_news(job: JobView) -> tuple[str, str] | None:
     """The notice for a job that has just come to its end, and how grave it is."""
     name = job.encoder or job.id
     if job.state == "done":
+        if job.removed:
+            return None
         # Of a training run the app says more once it has read the verdict.
         return f"{name} is ready.", "information"
     if job.state == "died":
@@ -137,6 +140,8 @@ def job_news(job: JobView) -> tuple[str, str] | None:
 
 def job_end(job: JobView) -> str:
     """How a job ended, for its row: `cancelled, kept as flags-01`."""
+    if job.removed:
+        return "done, removed since"
     return f"cancelled, kept as {job.encoder}" if _kept(job) else job.state
 
 
@@ -160,4 +165,4 @@ def ended_mark(job: JobView) -> str:
 
 def ended_marks(jobs: Sequence[JobView]) -> list[str]:
     """The marks of the jobs that have come to their end."""
-    return [ended_mark(job) for job in jobs if job_news(job)]
+    return [ended_mark(job) for job in jobs if job.state not in LIVE]

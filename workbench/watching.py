@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from engine.supervise import Job
 
 POLL_S = 0.5
+BASE = "base"
 
 FindJobs = Callable[[], Sequence[JobView]]
 
@@ -90,10 +92,17 @@ def jobs_of(workspace: Workspace) -> FindJobs:
             # Not "died": a job whose process is gone may be taken up again.
             if known[1].state in supervise.ENDED:
                 over[path.name] = known
-            views.append(known[1])
+            views.append(_with_presence(known[1], workspace.encoders_dir))
         return views
 
     return find
+
+
+def _with_presence(job: JobView, encoders_dir: Path) -> JobView:
+    # The base may lie in its package.
+    if job.state != "done" or job.encoder == BASE or (encoders_dir / job.encoder).is_dir():
+        return job
+    return replace(job, removed=True)
 
 
 def _view(job: Job) -> JobView:

@@ -16,6 +16,7 @@ from engine.evaluation.calls import DO_NOT, NOT_SHOWN, SAFE
 from engine.evaluation.evaluate import RankedSide
 from engine.evaluation.frame import Evaluation
 from engine.evaluation.intervals import Delta
+from engine.evaluation.moved import median_ranks
 from engine.measures import CATALOG_DEPTH
 from engine.measures.query import measure_search
 
@@ -141,8 +142,10 @@ class RunVerdict:
 
     def to_json(self) -> dict[str, Any]:
         left, shown = self.left_top_ten
+        told = asdict(self)
         return {
-            **asdict(self),
+            **told,
+            "median_ranks": {wanted: median_ranks(told, wanted) for wanted in ("fall", "rise")},
             "measure": PRIMARY,
             "left_top_ten": left,
             "in_top_ten": shown,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 from engine.catalog.normalise import clean_query, normalise_query
@@ -38,13 +39,30 @@ def seed_of(recipe: Recipe, params: Mapping[str, Any]) -> int:
     return int(recipe["seed"] if given is None else given)
 
 
-def read_merged(ws: Workspace) -> Merged:
-    """Judgments and verdicts as one set; judged queries without a split are given one first."""
-    with Records(ws.records_path) as records:
-        records.assign_missing_splits()
-        imported = records.judged_queries()
+@dataclass(frozen=True, slots=True)
+class Until:
+    """A moment in the records, which only grow: their newest verdict record and import."""
+
+    verdicts: int
+    imports: int
+
+
+def read_until(ws: Workspace) -> Until:
+    """The records' newest moment."""
+    with Verdicts(ws.records_path) as verdicts, Records(ws.records_path) as records:
+        return Until(verdicts.last_number(), records.last_import())
+
+
+def read_merged(ws: Workspace, until: Until | None = None) -> Merged:
+    """Judgments and verdicts as one set; judged queries without a split are given one first.
+
+    Args:
+        until: as they were at that moment.
+    """
+    imported = read_judged(ws, until)
+    last = until.verdicts if until else None
     with Verdicts(ws.records_path) as verdicts:
-        return merge(imported, verdicts.standing(), verdicts.separated())
+        return merge(imported, verdicts.standing(last), verdicts.separated(last))
 
 
 def read_texts(ws: Workspace) -> tuple[dict[str, str], str]:
@@ -102,11 +120,15 @@ def check_basket(ws: Workspace, params: Mapping[str, Any], top: Top | None = Non
         read_basket(ws, params, merged, texts, top).check()
 
 
-def read_judged(ws: Workspace) -> list[JudgedQuery]:
-    """The imported judgments alone; queries without a split are given one first."""
+def read_judged(ws: Workspace, until: Until | None = None) -> list[JudgedQuery]:
+    """The imported judgments alone; queries without a split are given one first.
+
+    Args:
+        until: as in `read_merged`.
+    """
     with Records(ws.records_path) as records:
         records.assign_missing_splits()
-        return records.judged_queries()
+        return records.judged_queries(until=until.imports if until else None)
 
 
 def judged_rows(

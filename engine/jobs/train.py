@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,19 @@ from engine.encoders.registry import BASE, check_name, publish, resolve
 from engine.errors import RankbenchError
 from engine.jobs.context import Context, Stopped, ignore_sigterm
 from engine.jobs.index import index
-from engine.jobs.material import read_basket, read_judged, read_merged, read_texts, source_of
+from engine.jobs.material import (
+    Until,
+    read_basket,
+    read_judged,
+    read_merged,
+    read_texts,
+    read_until,
+    source_of,
+)
 from engine.jobs.queue import is_busy, wait_for_writer
 from engine.jobs.verdict import draw_verdict, keep_flagged
-from engine.supervise.job import KEPT, MADE
+from engine.supervise.job import KEPT, MADE, find
+from engine.supervise.process import write_json
 from engine.supervise.whole import newest_step
 from engine.training.outcome import Cancelled
 from engine.training.recipe import Recipe, load_recipe
@@ -35,6 +44,7 @@ from engine.training.train import BaseVectors, TrainResult, train
 from engine.workspace import Workspace
 
 CHECKPOINTS = "checkpoints"  # in the job's directory
+BEGUN = "begun.json"  # in the job's directory: what there was to train on when it first looked
 CUT_SHORT = "cancelled.json"  # in the job's directory: what its cancels kept, names and times
 
 
@@ -90,11 +100,12 @@ def _make(context: Context, name: str) -> str:
     vectors = base_vectors(context, base.name)
     # A basket of thousands of queries takes minutes: whoever looks is told what goes on.
     context.events.emit("progress", phase="loading", step=0, steps=0)
-    merged = read_merged(ws)
+    until = _begun(context)
+    merged = read_merged(ws, until)
     imported = [query for query in merged.queries if query.imported]
     basket, trained = None, frozenset()
     if source_of(recipe, context.params) == "judgments":
-        imported = read_judged(ws)
+        imported = read_judged(ws, until)
     else:
         basket = read_basket(ws, context.params, merged, texts)
         basket.check()
@@ -123,6 +134,16 @@ def _make(context: Context, name: str) -> str:
     if result.cancelled is not None:
         _keep_cancelled(context, finished, result, fixed=bool(name))
     return put_in_place(context, finished, result.card.name, fixed=bool(name))
+
+
+def _begun(context: Context) -> Until:
+    """The moment in the records that this job's first start read: a resume trains on the same."""
+    place = context.directory / BEGUN
+    with suppress(OSError, ValueError, TypeError):
+        return Until(**json.loads(place.read_text(encoding="utf-8")))
+    until = read_until(context.ws)
+    write_json(place, asdict(until))
+    return until
 
 
 def _made_before(context: Context, name: str) -> str | None:
@@ -315,10 +336,12 @@ def _check_judgments(queries: list[JudgedQuery]) -> None:
 
 
 def next_name(ws: Workspace, recipe: str) -> str:
-    """`<recipe>-NN`, one past the highest there is."""
+    """`<recipe>-NN`, one past the highest there is, or was: a job's word on one that was removed
+    must not be taken for another's."""
     pattern = re.compile(re.escape(recipe) + r"-(\d+)")
-    present = [path.name for path in ws.encoders_dir.iterdir()] if ws.encoders_dir.is_dir() else []
-    numbers = [int(found[1]) for name in present if (found := pattern.fullmatch(name))]
+    names = [path.name for path in ws.encoders_dir.iterdir()] if ws.encoders_dir.is_dir() else []
+    names += [job.encoder for job in find(ws) if job.encoder]
+    numbers = [int(found[1]) for name in names if (found := pattern.fullmatch(name))]
     return f"{recipe}-{max(numbers, default=0) + 1:02d}"
 
 

@@ -16,16 +16,35 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """What an import did to the judgments there were.
+
+    Attributes:
+        new, changed: pairs of query and product that nobody had judged, or otherwise.
+        echoed: of these, the ones whose grade is what people's verdicts say: an export with
+            verdicts applied that comes home makes them look imported.
+        first: whether there were no judgments before.
+    """
+
+    new: int = 0
+    changed: int = 0
+    echoed: int = 0
+    first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Imported:
     """What became of a judgment file in the records.
 
     Attributes:
         splits: split -> queries of the workspace.
+        change: what became of the judgments there were.
         linked_by: the rule by which new queries were linked (`engine.catalog.splits.link`), or "".
     """
 
     splits: Mapping[str, int]
     added: Added
+    change: Change
     linked_by: str = ""
 
 
@@ -42,6 +61,7 @@ class JudgmentFindings:
         splits: split -> queries of the workspace.
         linked_by: the rule by which new queries were linked before they got splits, or "".
         joined: the file's query id -> the known id of the same text; renamed: -> a fresh id.
+        change: what became of the judgments there were.
     """
 
     format: str
@@ -59,6 +79,7 @@ class JudgmentFindings:
     joined: Mapping[str, str]
     renamed: Mapping[str, str]
     notes: tuple[str, ...]
+    change: Change
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -135,4 +156,5 @@ def of_judgments(
         joined=imported.added.joined,
         renamed=imported.added.renamed,
         notes=judged.notes,
+        change=imported.change,
     )

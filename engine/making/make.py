@@ -29,7 +29,9 @@ from engine.workspace import (
 if TYPE_CHECKING:
     import polars as pl
 
+    from engine.catalog.queries import JudgedQuery
     from engine.formats.judgments import JudgmentFile
+    from engine.records import Word
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,13 +161,39 @@ def name_queries(workspace: Workspace, name: str, texts: Sequence[str]) -> tuple
 
 def read_judged(workspace: Workspace, judged: JudgmentFile, source: Path) -> findings.Imported:
     """Add a judgment file to the records and give its new queries a split."""
-    from engine.records import Records
+    from engine.records import Records, Verdicts, merge
 
     with Records(workspace.records_path) as records:
+        before = records.judged_queries()
         added = records.add_judgments(judged, source.resolve())
         assigned = records.assign_missing_splits()
-        splits = Counter(query.split for query in records.judged_queries())
-    return findings.Imported(dict(splits), added, assigned.linked_by)
+        after = records.judged_queries()
+    splits = Counter(query.split for query in after)
+    with Verdicts(workspace.records_path) as verdicts:
+        merged = merge(after, verdicts.standing(), verdicts.separated())
+    change = _change(before, after, merged.words)
+    return findings.Imported(dict(splits), added, change, assigned.linked_by)
+
+
+def _change(
+    before: Sequence[JudgedQuery],
+    after: Sequence[JudgedQuery],
+    words: Mapping[str, Mapping[str, Word]],
+) -> findings.Change:
+    known = {query.query_id: query.grades for query in before}
+    moved = [
+        (query.query_id, product, grade, known.get(query.query_id, {}).get(product))
+        for query in after
+        for product, grade in query.grades.items()
+    ]
+    moved = [pair for pair in moved if pair[2] != pair[3]]
+    said = [words.get(query, {}).get(product) for query, product, _, _ in moved]
+    new = sum(was is None for *_, was in moved)
+    echoed = sum(
+        word is not None and word.grade == grade
+        for word, (_, _, grade, _) in zip(said, moved, strict=True)
+    )
+    return findings.Change(new, len(moved) - new, echoed, not before)
 
 
 def _check_target(plan: Plan) -> None:

@@ -90,6 +90,8 @@ def search_floors(
         judged_gains: the gains of the query's judged products that the catalog holds.
     """
     gains = checked_gains(judged_gains, "The judged gains")
+    if not (gains > 0).any():
+        return dict.fromkeys(("ndcg", "ndcg@10", "rbo_ideal", "rbo_ideal_strict"))
     return {
         "ndcg": ndcg_floor(gains),
         "ndcg@10": ndcg_floor(gains, 10, catalog_size),

@@ -39,10 +39,10 @@ def measure_query(
         candidates: "catalog" (`ndcg` is None) or "judged".
 
     Returns:
-        A value in [0, 1] for every name of `DEFINITIONS`. Without a positive gain the two NDCGs are
-        None; without a judged product all are, `judged@10` excepted. Without an Exact product
-        `mrr@10`, `recall@50` and `precision@10` are 0. RBO to the ideal is always over the judged
-        products.
+        A value in [0, 1] for every name of `DEFINITIONS`. Without a positive gain the two NDCGs and
+        the RBOs to the ideal are None; without a judged product all are, `judged@10` excepted.
+        Without an Exact product `mrr@10`, `recall@50` and `precision@10` are 0. RBO to the ideal is
+        always over the judged products.
 
     Raises:
         UsageError: another candidate set.
@@ -84,7 +84,8 @@ def measure_unanswered(
     found: dict[str, float | None] = dict.fromkeys(DEFINITIONS, 0.0 if grades else None)
     found["judged@10"] = 0.0
     for name, item in DEFINITIONS.items():
-        if item.family == "ndcg" and not (gained and (full or item.depth)):
+        asked = full or item.depth or item.family != "ndcg"
+        if item.family in ("ndcg", "rbo") and not (gained and asked):
             found[name] = None
     return found
 
@@ -124,7 +125,9 @@ def _measure(
         elif item.family == "recall":
             found[name] = recall(relevant, exact, item.depth)
         elif item.family == "rbo":
-            found[name] = _IDEALS[name](judged_ids, gain_of, p)
+            # Where nothing gains, every order is the ideal one.
+            gained = any(gain > 0 for gain in all_gains)
+            found[name] = _IDEALS[name](judged_ids, gain_of, p) if gained else None
         else:
             flags = known if item.family == "judged" else relevant
             found[name] = _COUNTERS[item.family](flags, item.depth)

@@ -87,18 +87,20 @@ class Comparer:
         rankings = self._rank(text, sides)
         elapsed = time.perf_counter() - started
         ranks = [ranking.ranks() for ranking in rankings]
-        results = [
-            SideResult(
+        results = []
+        for side, ranking, other in zip(sides, rankings, reversed(ranks), strict=True):
+            judged_ranking = side.rank_judged(text, known) if known else Ranking((), ())
+            result = SideResult(
                 encoder=side.name,
                 build=side.build,
                 seen=side.seen(text),
                 hits=_hits(ranking, other, titles, known, words, k),
-                measures=self._measures(side, text, ranking, known),
+                measures=self._measures(side, text, ranking, judged_ranking, known),
                 unanswered=not side.answers(text),
                 fingerprint=side.fingerprint,
+                found_none=0 < len(known) == judged_ranking.missing,
             )
-            for side, ranking, other in zip(sides, rankings, reversed(ranks), strict=True)
-        ]
+            results.append(result)
         return Comparison(
             query=query,
             query_id=judged.query_id if judged else None,
@@ -232,7 +234,12 @@ class Comparer:
         return side
 
     def _measures(
-        self, side: Side, query: str, ranking: Ranking, grades: Mapping[str, str]
+        self,
+        side: Side,
+        query: str,
+        ranking: Ranking,
+        judged: Ranking,
+        grades: Mapping[str, str],
     ) -> dict[str, float | None]:
         if not grades:
             return dict.fromkeys(SEARCH_MEASURES)
@@ -240,7 +247,6 @@ class Comparer:
         if not side.answers(query):
             found = measure_unanswered(grades, settings.gains, full=True)
             return {name: found[name] for name in SEARCH_MEASURES}
-        judged = side.rank_judged(query, grades)
         found = measure_search(
             ranking.product_ids, judged.product_ids, grades, settings.gains, settings.rbo_p
         )

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 SEARCH_MEASURES = ("ndcg", "ndcg@10", "rbo_ideal", "mrr@10", "recall@50", "judged@10")
+OVER_JUDGED = ("ndcg", "rbo_ideal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class SideResult:
         measures: name -> value in [0, 1], None where undefined.
         unanswered: whether the side (a run) has no answer to the query; its measures are then 0.
         fingerprint: of the encoder that answered, which a verdict on a hit keeps; "" without one.
+        found_none: whether its ranking holds none of the judged products.
     """
 
     encoder: str
@@ -58,6 +60,13 @@ class SideResult:
     measures: Mapping[str, float | None]
     unanswered: bool = False
     fingerprint: str = ""
+    found_none: bool = False
+
+    @property
+    def own(self) -> Mapping[str, float | None]:
+        """The measures to show: judged products that it did not find stand by id, which is nobody's
+        merit, so that without any other those over the judged ones (`OVER_JUDGED`) are None."""
+        return {**self.measures, **dict.fromkeys(OVER_JUDGED if self.found_none else ())}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +94,12 @@ class Comparison:
     elapsed_ms: float
     catalog_rows: int
     shared_from: tuple[str, ...] = ()
+
+    def own_delta(self, measure: str) -> float | None:
+        """The delta of a measure to show, None where either side has none of its own."""
+        shown = self.delta.get(measure)
+        sides = (self.baseline, self.candidate)
+        return None if None in (side.own.get(measure) for side in sides) else shown
 
     @property
     def seen(self) -> bool:
@@ -115,6 +130,7 @@ def _side_json(side: SideResult) -> dict[str, Any]:
         "fingerprint": side.fingerprint,
         "seen": side.seen,
         "unanswered": side.unanswered,
+        "found_none": side.found_none,
         **side.measures,
         "hits": [asdict(hit) for hit in side.hits],
     }

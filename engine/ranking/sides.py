@@ -309,4 +309,5 @@ def with_missing(found: Ranking, product_ids: Collection[str]) -> Ranking:
     if not missing:
         return found
     floor = min((*found.scores, 0.0)) - 1.0
-    return Ranking(found.product_ids + missing, found.scores + (floor,) * len(missing))
+    scores = found.scores + (floor,) * len(missing)
+    return Ranking(found.product_ids + missing, scores, len(missing))

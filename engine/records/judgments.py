@@ -1,7 +1,7 @@
 """Imports of judgments, query sets and splits.
 
 Append only: importing a file again is a new import, and the newest import of a (query, product)
-pair is the one that counts.
+pair that was not taken back is the one that counts. Taking one back is a record among the imports.
 """
 
 from __future__ import annotations
@@ -23,10 +23,14 @@ _SPLIT_NAMES = {
     "train": "train", "training": "train", "dev": "dev", "valid": "dev", "validation": "dev",
     "val": "dev", "development": "dev", "test": "test", "testing": "test",
 }  # fmt: skip
+_UNDO = "undo"
+"""The kind of the record that takes an import back; its `source` is that import's number."""
+_UNDONE = f"SELECT CAST(source AS INTEGER) FROM imports WHERE kind = '{_UNDO}' AND id <= ?"
 # Ids grow with every import and a pair occurs once in each, so the largest id is the newest.
 # (SQLite takes the bare columns from the row of the single max().)
-_NEWEST_JUDGMENTS = """
-SELECT query_id, product_id, grade, max(id) AS place FROM judgments WHERE query_set = ?
+_NEWEST_JUDGMENTS = f"""
+SELECT query_id, product_id, grade, max(id) AS place FROM judgments
+WHERE query_set = ? AND import_id <= ? AND import_id NOT IN ({_UNDONE})
 GROUP BY query_id, product_id ORDER BY query_id, place
 """
 
@@ -78,7 +82,9 @@ class Records(Database):
 
         digest = _sha256(Path(source))
         with self._transaction() as connection:
-            known = {key: text for key, (text, _) in self._texts(query_set).items()}
+            # The ids of an import taken back too: they keep their queries, and these their splits.
+            texts = self._texts(query_set, self.last_import(), undone=True)
+            known = {key: text for key, (text, _) in texts.items()}
             pairs = file.queries.select("query_id", "query").iter_rows()
             ids = place_queries(pairs, known, made=file.made_ids)
             # Made ids were nobody's, so nothing is to be told of them.
@@ -112,9 +118,36 @@ class Records(Database):
             )  # fmt: skip
         return Added(number, *changes)
 
+    def undo_import(self) -> dict[str, object] | None:
+        """Take the newest import that stands back: what it replaced counts again.
+
+        Its queries keep their ids and splits, for when it comes again.
+
+        Returns:
+            The import as `imports` has it, with its `judgments` and `queries`; None without one.
+        """
+        with self._transaction() as connection:
+            number = connection.execute(
+                f"SELECT max(id) FROM imports WHERE kind != ? AND id NOT IN ({_UNDONE})",
+                (_UNDO, self.last_import()),
+            ).fetchone()[0]
+            if number is None:
+                return None
+            (found,) = (row for row in self.imports() if row["id"] == number)
+            connection.execute(
+                "INSERT INTO imports (kind, query_set, source, sha256, mapping, counts, created)"
+                " VALUES (?, ?, ?, '', '{}', '{}', ?)",
+                (_UNDO, found["query_set"], str(number), time.time()),
+            )
+            sizes = connection.execute(
+                "SELECT count(*), count(DISTINCT query_id) FROM judgments WHERE import_id = ?",
+                (number,),
+            ).fetchone()
+        return {**found, "judgments": sizes[0], "queries": sizes[1]}
+
     def imports(self) -> list[dict[str, object]]:
         """Every import, oldest first: id, kind, query_set, source, sha256, mapping, counts,
-        created (Unix seconds)."""
+        created (Unix seconds). One of kind "undo" takes the one back whose id is its source."""
         names = ("id", "kind", "query_set", "source", "sha256", "mapping", "counts", "created")
         rows = self._query(f"SELECT {', '.join(names)} FROM imports ORDER BY id")
         found = [dict(zip(names, row, strict=True)) for row in rows]
@@ -122,16 +155,26 @@ class Records(Database):
             row |= {key: json.loads(str(row[key])) for key in ("mapping", "counts")}
         return found
 
-    def judged_queries(self, query_set: str = "default") -> list[JudgedQuery]:
+    def last_import(self) -> int:
+        """The number of the newest import, 0 without one."""
+        return int(self._query("SELECT coalesce(max(id), 0) FROM imports")[0][0])
+
+    def judged_queries(
+        self, query_set: str = "default", until: int | None = None
+    ) -> list[JudgedQuery]:
         """The queries with their newest judgments, by query id.
 
         `columns` are what the newest import with such a column says of the query, without its
         split column: a later file that is silent on the traffic takes no weight away.
+
+        Args:
+            until: as of the import with this number: nothing that came later counts.
         """
         with self._lock:
+            last = self.last_import() if until is None else until
             splits = self.splits(query_set)
-            texts = self._texts(query_set)
-            rows = self._query(_NEWEST_JUDGMENTS, query_set)
+            texts = self._texts(query_set, last)
+            rows = self._query(_NEWEST_JUDGMENTS, query_set, last, last)
         grades: dict[str, dict[str, str]] = {}
         for query_id, product, grade, _ in rows:
             grades.setdefault(query_id, {})[product] = grade
@@ -149,15 +192,18 @@ class Records(Database):
     def every_judgment(self, query_set: str = "default") -> list[tuple[str, str, str, str, str]]:
         """(query id, query, product id, grade, source file) of every import, oldest first.
 
-        Those that a newer import replaced too; the query as its newest import has it.
+        Those that a newer import replaced too, not those of imports taken back; the query as its
+        newest import has it.
         """
         with self._lock:
-            texts = self._texts(query_set)
+            last = self.last_import()
+            texts = self._texts(query_set, last)
             rows = self._query(
                 "SELECT query_id, product_id, grade, source FROM judgments"
                 " JOIN imports ON imports.id = import_id WHERE judgments.query_set = ?"
-                " ORDER BY judgments.id",
+                f" AND import_id NOT IN ({_UNDONE}) ORDER BY judgments.id",
                 query_set,
+                last,
             )
         return [(query, texts[query][0], *rest) for query, *rest in rows]
 
@@ -190,7 +236,7 @@ class Records(Database):
         queries = self.judged_queries(query_set)
         if all(query.split for query in queries):
             return Assigned(0)
-        texts = self._texts(query_set)
+        texts = self._texts(query_set, self.last_import())
         own = {
             query_id: _SPLIT_NAMES.get(columns.get("split", "").strip().lower(), "")
             for query_id, (_, columns) in texts.items()
@@ -204,11 +250,20 @@ class Records(Database):
         """`engine.catalog.queries.judgments_hash` of the imported judgments."""
         return judgments_hash(self.judged_queries(query_set))
 
-    def _texts(self, query_set: str) -> dict[str, tuple[str, dict[str, str]]]:
-        """Query id -> text as the newest import has it, columns as the newest that has each."""
+    def _texts(
+        self, query_set: str, last: int, *, undone: bool = False
+    ) -> dict[str, tuple[str, dict[str, str]]]:
+        """Query id -> text as the newest import has it, columns as the newest that has each.
+
+        Imports past number `last` do not count. Imports taken back count only with `undone`.
+        """
         rows = self._query(
-            "SELECT query_id, query, columns FROM queries WHERE query_set = ? ORDER BY import_id",
+            "SELECT query_id, query, columns FROM queries"
+            f" WHERE query_set = ? AND import_id <= ? AND import_id NOT IN ({_UNDONE})"
+            " ORDER BY import_id",
             query_set,
+            last,
+            -1 if undone else last,
         )
         found: dict[str, tuple[str, dict[str, str]]] = {}
         for query_id, query, columns in rows:

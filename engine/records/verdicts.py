@@ -18,11 +18,14 @@ from engine.records.database import Database
 
 GRADES = ("E", "S", "C", "I")
 # A batch is undone where the last undo or redo of it says so.
-_UNDONE = """
+_TURNED = """
 SELECT target FROM (
-    SELECT target, action, max(id) FROM verdicts WHERE action IN ('undo', 'redo') GROUP BY target
+    SELECT target, action, max(id) FROM verdicts WHERE action IN ('undo', 'redo'){} GROUP BY target
 ) WHERE action = 'undo'
 """
+_UNDONE, _UNDONE_THEN = _TURNED.format(""), _TURNED.format(" AND id <= ?")
+_ALL = (1 << 63) - 1
+"""A number that no record has: the largest SQLite can hold."""
 _COLUMNS = "query, product_id, grade, bad, note, side, rank, encoder, judge, given, id"
 
 
@@ -136,14 +139,20 @@ class Verdicts(Database):
             " ORDER BY id DESC LIMIT 1",
         )
 
-    def standing(self) -> list[Verdict]:
-        """One verdict a judge, query and product: the newest not undone, oldest first."""
-        newest = {(v.judge, v.query, v.product_id): v for v in self.kept()}
+    def standing(self, until: int | None = None) -> list[Verdict]:
+        """One verdict a judge, query and product: the newest not undone, oldest first.
+
+        Args:
+            until: as of the record with this number: nothing that came later counts.
+        """
+        newest = {(v.judge, v.query, v.product_id): v for v in self.kept(until)}
         return sorted(newest.values(), key=lambda verdict: verdict.number)
 
-    def kept(self) -> list[Verdict]:
+    def kept(self, until: int | None = None) -> list[Verdict]:
         """Every verdict that is not undone, those that a later one replaced too, oldest first."""
-        return self._select("action = 'grade' AND batch NOT IN (" + _UNDONE + ")")
+        last = _ALL if until is None else until
+        where = f"action = 'grade' AND id <= ? AND batch NOT IN ({_UNDONE_THEN})"
+        return self._select(where, last, last)
 
     def history(self) -> list[dict[str, object]]:
         """Every record as it was written, oldest first."""
@@ -151,10 +160,14 @@ class Verdicts(Database):
         rows = self._rows(f"SELECT {', '.join(names)} FROM verdicts ORDER BY id")
         return [dict(zip(names, row, strict=True)) for row in rows]
 
-    def separated(self) -> frozenset[str]:
-        """The queries that share nothing with their equivalents."""
+    def separated(self, until: int | None = None) -> frozenset[str]:
+        """The queries that share nothing with their equivalents; `until` as in `standing`."""
+        last = _ALL if until is None else until
         rows = self._rows(
-            f"SELECT query FROM verdicts WHERE action = 'separate' AND batch NOT IN ({_UNDONE})"
+            "SELECT query FROM verdicts WHERE action = 'separate' AND id <= ?"
+            f" AND batch NOT IN ({_UNDONE_THEN})",
+            last,
+            last,
         )
         return frozenset(query for (query,) in rows)
 

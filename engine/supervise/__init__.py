@@ -7,10 +7,10 @@ alone may belong to another program by now.
 """
 
 from engine.supervise.control import cancel, discard, request_cancel, resume, start
-from engine.supervise.job import ENDED, Job, find, follow, get, read_job
+from engine.supervise.job import ENDED, Job, events, find, follow, get, read_job
 from engine.supervise.process import available_cores, start_time, write_pid
 
 __all__ = [
-    "ENDED", "Job", "available_cores", "cancel", "discard", "find", "follow", "get", "read_job",
-    "request_cancel", "resume", "start", "start_time", "write_pid",
+    "ENDED", "Job", "available_cores", "cancel", "discard", "events", "find", "follow", "get",
+    "read_job", "request_cancel", "resume", "start", "start_time", "write_pid",
 ]  # fmt: skip

@@ -56,8 +56,9 @@ def start(
 def resume(ws: Workspace, job_id: str, *, threads: int | None = None) -> Job:
     """Start a job that died, failed or was cancelled again, and return at once.
 
-    It goes on from its newest whole checkpoint, with the same seed and parameters; without one, or
-    where its data changed meanwhile, from the first step. It keeps its id and its place.
+    It goes on from its newest whole checkpoint, with the same seed, parameters, verdicts and
+    judgments; without one, or where the catalog changed meanwhile, from the first step. It keeps
+    its id and its place.
 
     Raises:
         RankbenchError: there is no such job, it runs, waits or is done, somebody else resumes it at

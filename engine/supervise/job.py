@@ -80,10 +80,10 @@ class Job:
 
     @property
     def keeping(self) -> bool:
-        """Whether it has weights that a cancel keeps, if it is let."""
-        return self.state == "running" and (
-            self.score is not None or self.phase in ("dev", "saving")
-        )
+        """Whether it has weights that a cancel keeps, if it is let; once saved they are safe."""
+        if self.state != "running" or self.phase in ("indexing", "verdict"):
+            return False
+        return self.score is not None or self.phase in ("dev", "saving")
 
     @property
     def checkpoint(self) -> int | None:
@@ -152,10 +152,10 @@ def read_job(path: Path) -> Job:
     # Life is asked before the events are read: a job that ends in between is then seen as ended.
     offset = int(data.get("offset") or 0)
     pid, alive = life(path, float(data.get("resumed") or data["created"]))
-    events = _events_seen(path / "events.jsonl", offset)
-    last = next((e for e in reversed(events) if e.get("event") in ENDED), None)
-    begun = next((e for e in events if e.get("event") == "started"), None)
-    reports = [e for e in reversed(events) if e.get("event") == "progress"]
+    seen = _events_seen(path / "events.jsonl", offset)
+    last = next((e for e in reversed(seen) if e.get("event") in ENDED), None)
+    begun = next((e for e in seen if e.get("event") == "started"), None)
+    reports = [e for e in reversed(seen) if e.get("event") == "progress"]
     progress = reports[0] if reports else {}
     if last is not None:
         state = str(last["event"])
@@ -166,10 +166,10 @@ def read_job(path: Path) -> Job:
     params = data.get("params", {})
     ended = last.get("t") if last else None
     if state == "died":
-        ended = events[-1].get("t") if events else data["created"]
+        ended = seen[-1].get("t") if seen else data["created"]
     error = last.get("message") if last and state == "failed" else None
     if state == "died":
-        error = f"The process ended without a word; see {path / 'log'}."
+        error = f"The process ended without a word; see `rankbench jobs {data['id']} --log`."
     return Job(
         id=str(data["id"]),
         kind=str(data["kind"]),
@@ -194,9 +194,18 @@ def read_job(path: Path) -> Job:
     )
 
 
-def _newest(reports: list[dict[str, Any]], key: str) -> float | None:
+def _newest(reports: list[dict[str, Any]], key: str) -> Any:
     """A step tells no score and a score no loss: the newest report that tells it, newest first."""
     return next((report[key] for report in reports if report.get(key) is not None), None)
+
+
+def events(job: Job) -> list[dict[str, Any]]:
+    """Every event of all the job's starts, oldest first; empty where there is none yet."""
+    try:
+        text = (job.path / "events.jsonl").read_bytes()
+    except OSError:
+        return []
+    return [event for line in text.split(b"\n") if (event := _parse(line)) is not None]
 
 
 def follow(

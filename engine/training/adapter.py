@@ -127,7 +127,7 @@ def _best_so_far(best: Best, step: int) -> np.ndarray:
         Cancelled: nothing, no epoch was scored.
     """
     if best.chosen is None:
-        raise Cancelled(f"Cancelled after step {step}; nothing was kept.")
+        raise Cancelled(f"Cancelled after step {step}; no encoder was kept.")
     best.cancelled = step
     return best.weights
 

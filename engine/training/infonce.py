@@ -115,7 +115,7 @@ def fit(
     if should_stop():
         best.cancelled = trainer.state.global_step
         if best.chosen is None:
-            raise Cancelled(f"Cancelled after step {best.cancelled}; nothing was kept.")
+            raise Cancelled(f"Cancelled after step {best.cancelled}; no encoder was kept.")
     else:
         alpha = float(recipe["alpha"])
 

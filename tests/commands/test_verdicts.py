@@ -326,3 +326,35 @@ def test_an_acknowledged_flag_is_in_the_database(workspace: Path, rankbench_proc
     assert done.out.startswith("kept 1:"), done.err
     with Verdicts(workspace / "records.db") as verdicts:
         assert [verdict.product_id for verdict in verdicts.standing()] == ["p10"]
+
+
+def test_an_export_come_home_is_told_and_taken_back(rb: Any, tmp_path: Path) -> None:
+    """With verdicts applied it makes them look imported, and nothing disputed any more."""
+    file = tmp_path / "j.csv"
+    for query, product in (("hose", "p09"), ("trainers", "p04"), ("never judged", "p01")):
+        assert rb("flag", query, product, "x").code == 0
+    before = rb("flags", "--disputed", "--json").json
+    assert rb("export", "judgments", file).code == 0
+    done = rb("import", "judgments", file)
+    assert "to those here     1 new, 2 changed, 28 as they were" in done.out
+    assert "3 of these are what people's verdicts say" in done.err
+    assert "import judgments --undo" in done.err
+    assert rb("flags", "--disputed", "--json").json != before
+    again = rb("import", "judgments", file)
+    assert "0 new, 0 changed, 31 as they were" in again.out
+    assert "verdicts say" not in again.err and "--undo" not in again.err
+
+    for over in (31, 31):
+        undone = rb("import", "judgments", "--undo")
+        assert undone.out.startswith(f"taken back: {file.resolve()} of ")
+        assert f"{over} judgments over 13 queries" in undone.out
+    assert rb("flags", "--disputed", "--json").json == before
+    assert len(rb("flags", "--json").json) == 3  # the verdicts stayed as they were
+    # An undo keeps nothing from coming again, and its queries keep their ids.
+    assert "1 new, 2 changed" in rb("import", "judgments", file).out
+    for _ in range(2):
+        assert rb("import", "judgments", "--undo").code == 0
+    rb("import", "judgments", "--undo").assert_error(1, "no import")
+    rb("import", "flags", "--undo").assert_error(2, "rankbench undo")
+    rb("import", "judgments", file, "--undo").assert_error(2, "--undo")
+    rb("import", "judgments").assert_error(2, "FILE")

@@ -12,6 +12,8 @@ from engine.evaluation.intervals import Delta, paired_delta
 from engine.evaluation.run_verdict import DO_NOT, NOT_SHOWN, SAFE, call_of, judge_run
 from engine.workspace import DEFAULT_GAINS
 from tests.evaluation.fake_sides import ScoredSide, make_catalog, make_queries
+from workbench.commands.verdict_page import show_page
+from workbench.run_page import run_lines
 
 CATALOG = make_catalog()
 QUERIES = make_queries(CATALOG)
@@ -119,3 +121,29 @@ def test_the_counts_of_what_left_the_top_ten() -> None:
     pair = replace(query, imported=(0.2, 0.6), merged=(None, 0.1))
     two = replace(verdict, flagged=(pair, replace(pair, imported=(0.4, 0.4)), query))
     assert two.mean_ndcg("imported") == (pytest.approx(0.3), pytest.approx(0.5), 2)
+
+
+def test_one_result_that_is_not_found_does_not_swamp_the_others(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    ids = [f"p{n}" for n in range(1, 7)]
+    given = Given("query 1", {}, dict.fromkeys(ids, "I"), tuple(ids))
+    verdict = run(0.5, flagged=(given,))
+    (query,) = verdict.flagged
+    assert len(query.moved) == 6
+    ranks = zip((1, 2, 3, 5, 6, None), (4, 12, 13, 14, 34, None), strict=True)
+    moved = [
+        replace(m, base=base, tuned=tuned)
+        for m, (base, tuned) in zip(query.moved, ranks, strict=True)
+    ]
+    told = replace(verdict, flagged=(replace(query, moved=moved),)).to_json()
+    assert told["median_ranks"] == {"fall": (4.0, 13.5, 6), "rise": None}
+    show_page(told)
+    assert "should fall (n 6): median rank 4.0 -> 13.5, 4 of 5 left" in capsys.readouterr().out
+    page = "\n".join("".join(text for _, text in line) for line in run_lines(told, {}, 100))
+    assert "should fall      median rank 4.0 → 13.5 (n 6 results)" in page and "> 1,000" in page
+    gone = [replace(m, tuned=None) for m in moved[:2]]
+    told = replace(verdict, flagged=(replace(query, moved=gone),)).to_json()
+    assert told["median_ranks"]["fall"] == (1.5, None, 2)
+    show_page(told)
+    assert "median rank 1.5 -> past 1,000" in capsys.readouterr().out

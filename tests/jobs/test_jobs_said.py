@@ -20,7 +20,8 @@ from workbench.cli import _run
 
 STARTED = {"event": "started", "t": 1.0}
 STEP = {"event": "progress", "phase": "training", "step": 3, "steps": 9, "loss": 0.41, "t": 2.0}
-SCORE = {"event": "progress", "phase": "dev", "step": 3, "steps": 9, "score": 0.55671, "t": 3.0}
+SCORE = {"event": "progress", "phase": "dev", "step": 3, "steps": 9, "score": 0.55671}
+SCORE |= {"queries": 18, "t": 3.0}
 
 
 @pytest.fixture
@@ -84,11 +85,20 @@ def _end(process: subprocess.Popen[bytes], asked: supervise.Job) -> supervise.Jo
 
 
 def test_a_cancel_that_kept_nothing_does_not_promise_the_name(ws: Workspace) -> None:
-    word = "Cancelled after step 3; nothing was kept."
+    word = "Cancelled after step 3; no encoder was kept."
     job(ws, STARTED, STEP, {"event": "cancelled", "message": word, "t": 4.0})
     for arguments in (["1"], ["1", "--cancel"]):
         _, err = said(ws, *arguments)
         assert word in err and "kept as" not in err and "from the start" in err
+
+
+def test_a_cancel_while_it_indexes_has_nothing_left_to_keep(ws: Workspace) -> None:
+    indexing = {"event": "progress", "phase": "indexing", "step": 3, "steps": 9, "t": 5.0}
+    directory = job(ws, STARTED, SCORE, STEP, pid=os.getpid())
+    assert supervise.get(ws, "1").keeping
+    with (directory / "events.jsonl").open("a") as file:
+        file.write(json.dumps(indexing) + "\n")
+    assert not supervise.get(ws, "1").keeping
 
 
 def test_where_a_resume_begins_is_told_from_what_is_whole(ws: Workspace) -> None:
@@ -127,3 +137,31 @@ def test_a_discard_says_that_the_trained_encoder_stays(ws: Workspace) -> None:
     _, err = said(ws, "1", "--discard")
     assert "Its trained encoder stays: `rankbench jobs 0001 --resume" in err
     assert (directory / "encoder/card.json").is_file()
+
+
+def test_the_log_tells_the_events_in_words(ws: Workspace) -> None:
+    steps = [{**STEP, "step": n, "t": 10.0 + n / 10} for n in range(1, 9)]
+    directory = job(ws, {**STARTED, "t": 9.0}, *steps, {**SCORE, "t": 12.0}, pid=os.getpid())
+    told = [line.partition("  ")[2] for line in said(ws, "1", "--log")[0].splitlines()]
+    assert told == [
+        "started",
+        "training  1/9  loss 0.4100",
+        "training  8/9  loss 0.4100",
+        "dev  3/9  dev NDCG@10 0.5567 (n 18)",
+    ]
+    with (directory / "events.jsonl").open("a") as file:
+        for event in (
+            {"t": 13.0, "event": "resumed", "step": 4},
+            {"t": 14.0, "event": "log", "message": "Going \x1b[31mon"},
+            {**STEP, "step": 5, "t": 15.0},
+        ):
+            file.write(json.dumps(event) + "\n")
+    (directory / "log").write_text("a warning\x1b[31m\n")
+    supervise.write_pid(directory, 2**22 + 1)
+    out = said(ws, "1", "--log")[0]
+    assert "\x1b" not in out
+    told = [line.partition("  ")[2] for line in out.splitlines()]
+    assert told[4] == "taken up again, from step 4" and told[5].startswith("Going ")
+    assert told[6:8] == ["training  5/9  loss 0.4100", "died: the process ended without a word"]
+    assert out.splitlines()[-2] == "printed by the process:"
+    assert out.splitlines()[-1].startswith("a warning")

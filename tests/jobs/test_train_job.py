@@ -78,8 +78,8 @@ def test_cancel_leaves_no_half_encoder(tiny_workspace: Workspace) -> None:
     ended = supervise.cancel(supervise.get(tiny_workspace, job.id))
     assert ended.state == "cancelled" and time.monotonic() - began < 9
     assert no_half_encoder(tiny_workspace)
-    # A checkpoint is what a resume goes on from.
-    left = {"job.json", "pid", "log", "events.jsonl", "cancel", "checkpoints"}
+    # A checkpoint is what a resume goes on from, and with what there was to train on.
+    left = {"job.json", "pid", "log", "events.jsonl", "cancel", "checkpoints", "begun.json"}
     assert {path.name for path in job.path.iterdir()} <= left
 
 

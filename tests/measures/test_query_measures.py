@@ -45,7 +45,10 @@ def test_without_an_exact_product_the_exact_measures_are_zero() -> None:
 
 
 def test_without_a_gain_or_a_judgment_ndcg_is_undefined() -> None:
-    assert measure_query(["c"], ["c"], {"c": "I"}, GAINS, "judged")["ndcg"] is None
+    without = measure_query(["c"], ["c"], {"c": "I"}, GAINS, "judged")
+    assert {name for name, value in without.items() if value is None} == {
+        "ndcg", "ndcg@10", "rbo_ideal", "rbo_ideal_strict",
+    }  # fmt: skip
     empty = measure_query(["c"], [], {}, GAINS)
     assert empty.pop("judged@10") == 0.0
     assert set(empty.values()) == {None}

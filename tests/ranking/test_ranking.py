@@ -20,7 +20,9 @@ from engine.measures.ndcg import ndcg
 from engine.ranking.comparer import Comparer
 from engine.ranking.comparison import SEARCH_MEASURES
 from engine.ranking.sides import FUSION_K, by_score, parse_side, with_missing
+from engine.records import Verdict, Verdicts
 from engine.workspace import Workspace
+from workbench.widgets.delta_line import measure_groups
 
 
 @pytest.fixture
@@ -239,3 +241,31 @@ def test_bm25_answers_without_torch(ws: Workspace) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_side_that_finds_no_judged_product_has_no_measure_over_them(ws: Workspace) -> None:
+    with Verdicts(ws.records_path) as verdicts:
+        verdicts.add([Verdict("zzqx", "p000", "E"), Verdict("zzqx", "p010", "I")], "ann")
+        verdicts.add([Verdict("kettle zzqx", "p000", "E")], "ann")
+        verdicts.add([Verdict("blue zzqx", "p000", "I")], "ann")
+    comparer = Comparer(ws)
+    for query in ("zzqx", "kettle zzqx"):
+        found = comparer.compare(query, "base", "bm25")
+        assert bool(found.candidate.hits) == (query != "zzqx") and found.candidate.found_none
+        for name in ("ndcg", "rbo_ideal"):
+            assert found.baseline.own[name] == found.baseline.measures[name] is not None
+            # The number is as the evaluation has it, unmatched products by id.
+            assert found.candidate.measures[name] > 0 and found.delta[name] is not None
+            assert found.candidate.own[name] is None and found.own_delta(name) is None
+        for name in ("ndcg@10", "mrr@10", "recall@50"):
+            assert found.candidate.own[name] == 0 and found.own_delta(name) is not None
+        assert not found.baseline.found_none
+        line = "".join(text for group in measure_groups(found) for _, text in group)
+        assert "→ –" in line
+        assert ("bm25 found none of the judged" in line) == (query != "zzqx")
+    # Nothing to gain: every order is the ideal one.
+    found = comparer.compare("blue zzqx", "base", "bm25")
+    for side in (found.baseline, found.candidate):
+        assert [side.measures[name] for name in ("ndcg", "ndcg@10", "rbo_ideal")] == [None] * 3
+        assert side.measures["mrr@10"] == 0
+    comparer.close()

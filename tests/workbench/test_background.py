@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
-from looking import answered, page, until
+from looking import answered, lines, page, until
 from shelved import shelve, verdict
 from stand_in import StandIn, Status
 
 from engine import supervise
+from engine.jobs.train import next_name
 from engine.workspace import Workspace
 from workbench import saved
 from workbench.messages import JobView, Trouble
@@ -264,6 +266,29 @@ async def test_an_encoder_that_was_removed_is_not_the_newest_any_more(make_app, 
         stand_in.statuses.pop()
         app.searcher.refresh_sides()
         await until(lambda: app.newest_encoder == "tuned-01")
+
+
+async def test_an_encoder_removed_since_is_not_announced(make_app, ws) -> None:
+    shelve(ws, "flags-02", verdict("flags-02"))
+    for number, name in enumerate(("flags-01", "flags-02"), 1):
+        job = ws.jobs_dir / f"{number:04}"
+        job.mkdir(parents=True)
+        word = {"id": job.name, "kind": "train", "params": {"recipe": "flags"}, "created": 1.0}
+        (job / "job.json").write_text(json.dumps(word))
+        done = {"t": 2.0, "event": "done", "encoder": name}
+        (job / "events.jsonl").write_text(json.dumps(done) + "\n")
+    saved.store_ended(ws.cache_dir, [])
+    app = make_app(root=ws, find_jobs=jobs_of(ws))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(lambda: told(app) != [])
+        await pilot.pause(0.2)
+        (text,) = told(app)
+        assert text.startswith("flags-02 is ready") and app.newest_encoder == "flags-02"
+        await pilot.press("f5")
+        await until(lambda: "0001 training flags-01: done, removed since" in page(app))
+        assert "0002 training flags-02: done\n" in "\n".join(map(str.rstrip, lines(app))) + "\n"
+    shutil.rmtree(ws.encoders_dir / "flags-02")
+    assert next_name(ws, "flags") == "flags-03"
 
 
 async def test_the_first_session_says_what_died_alone(make_app) -> None:

@@ -83,3 +83,27 @@ async def test_bm25_answers_until_the_encoder_is_loaded(make_app) -> None:
         await pilot.pause(0.1)
         assert "bm25 for base" not in page(app)
         assert "base loading" not in page(app)
+
+
+async def test_lists_nobody_has_entered_begin_at_their_first_row(make_app) -> None:
+    """The encoder that comes in has the stand-in's first product further down."""
+    hold = threading.Event()
+
+    class Slow(StandIn):
+        def prepare(self, name: str) -> None:
+            hold.wait(10)
+            super().prepare(name)
+
+    statuses = [Status("bm25", "bm25", True), Status("base", "encoder", False, "loading")]
+    app = make_app(Slow(statuses=statuses))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press(*"lamp")
+        await until(answered(app, "lamp"))
+        left = app.compare.baseline
+        first = left.hits[0].product_id
+        hold.set()
+        await until(lambda: app.compare.comparison.baseline.encoder == "base")
+        assert left.row_of(first) != 0
+        await pilot.press("down", "down", "down")
+        assert left.hit is left.hits[2]
+        assert [shown.top for shown in app.compare.lists] == [0, 0]

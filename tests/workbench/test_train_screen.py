@@ -188,7 +188,14 @@ async def test_jobs_are_shown_cancelled_and_taken_up_again(make_app, ws, monkeyp
         await until(lambda: cancelled == ["0003"])
         await pilot.press("tab", "r")
         await until(lambda: resumed == ["0002"])
+        told = "Job 0002 waits behind job 0003: it goes on when that ends."
+        await until(lambda: told in [note.message for note in app._notifications])
+        jobs[2] = JobView("0003", "train", "done", "c-1")
+        await until(lambda: not any(job.state == "running" for job in app.jobs))
+        await pilot.press("r")
         await until(lambda: "Job 0002 goes on from where it was" in page(app))
+        await pilot.press("c")
+        await until(lambda: "Training d-1 leaves the queue." in page(app))
 
 
 async def test_c_cancels_what_runs_and_the_cursor_stays_on_its_job(make_app) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from workbench.commands.output import facts, safe
+from workbench.commands.hints import hint
+from workbench.commands.output import facts, safe, say
 
 if TYPE_CHECKING:
     from engine.making.findings import Findings, JudgmentFindings
@@ -17,8 +18,17 @@ def show(found: Findings) -> None:
 
 
 def show_judgments(found: JudgmentFindings) -> None:
-    """Print the judgments' part as aligned lines."""
+    """Print the judgments' part as aligned lines, and what to know of those there were."""
     facts(_judgment_lines(found))
+    change = found.change
+    if change.echoed:
+        are = "is" if change.echoed == 1 else "are"
+        say(
+            f"{change.echoed:,} of these {are} what people's verdicts say: an export with verdicts "
+            "applied? They count as imported now, and no verdict is disputed by them."
+        )
+    if not change.first and (change.new or change.changed):
+        hint("`rankbench import judgments --undo` takes the file back.")
 
 
 def _catalog_lines(found: Findings) -> list[tuple[str, str]]:
@@ -67,6 +77,8 @@ def _judgment_lines(found: JudgmentFindings) -> list[tuple[str, str]]:
     lines += [("left out", f"{count:,} {safe(why)}") for why, count in found.dropped.items()]
     unknown = f"{found.unknown_products:,} judgments name a product the catalog does not have"
     lines.append(("unknown products", unknown))
+    if not found.change.first:
+        lines.append(("to those here", _changes(found)))
     names = [name for name in ("train", "dev", "test", "") if name in found.splits]
     parts = [f"{name or 'none'} {found.splits[name]:,}" for name in names]
     lines.append(("splits", f"{', '.join(parts)} queries"))
@@ -79,6 +91,12 @@ def _judgment_lines(found: JudgmentFindings) -> list[tuple[str, str]]:
     if found.linked_by in NARROWED:
         lines.append(("linked", NARROWED[found.linked_by]))
     return lines + [("note", safe(note)) for note in found.notes]
+
+
+def _changes(found: JudgmentFindings) -> str:
+    new, changed = found.change.new, found.change.changed
+    same = found.judgments - new - changed
+    return f"{new:,} new, {changed:,} changed, {same:,} as they were"
 
 
 # By `engine.catalog.splits`' names of the rules, which this module does not load for.

@@ -128,7 +128,7 @@ def label(event: dict[str, Any]) -> str:
 
 
 def describe(event: dict[str, Any]) -> str:
-    """An event in one line: step, loss, dev score, time left."""
+    """An event in one line: step, loss, score on dev, time left."""
     parts = []
     if event.get("steps"):
         parts.append(f"{event.get('step', 0):,}/{event['steps']:,}")

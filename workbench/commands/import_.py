@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from engine.errors import UsageError
+from engine.errors import RankbenchError, UsageError
 from engine.formats.query_list import read_queries
 from engine.making.make import add_judgments, name_queries
 from engine.workspace import Workspace
@@ -14,11 +14,12 @@ from workbench.commands import findings
 from workbench.commands.hints import hint
 from workbench.commands.options import json_option, with_workspace
 from workbench.commands.output import count, emit_json, safe, say
+from workbench.commands.verdicts import when
 
 
 @click.command("import")
 @click.argument("kind", type=click.Choice(["judgments", "flags", "queries"]))
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option("--queries", metavar="FILE", type=click.Path(path_type=Path), help="Query texts.")
 @click.option("--scale", metavar="S", help="The scale, where it cannot be told from the values.")
 @click.option(
@@ -28,15 +29,17 @@ from workbench.commands.output import count, emit_json, safe, say
     default="",
     help="Name the file's queries, for `eval --set NAME`; a name's newest file counts.",
 )
+@click.option("--undo", is_flag=True, help="Take back the newest import of judgments.")
 @json_option
 @with_workspace
 def command(
     workspace: Workspace,
     kind: str,
-    file: Path,
+    file: Path | None,
     queries: Path | None,
     scale: str | None,
     query_set: str,
+    undo: bool,
     as_json: bool,
 ) -> None:
     """Read FILE into the workspace. A run needs no import: name it as the side run:FILE.
@@ -44,7 +47,15 @@ def command(
     judgments: CSV, TREC qrels, Quepid, OpenSearch or ESCI. flags: what `rankbench export flags`
     wrote, in any of its formats; each line is a verdict, and all of them are one act. queries: one
     judged query (or its id) a line, which --set NAME makes a set.
+
+    Nothing is overwritten: the newest judgment of a query and product counts, and with --undo, in
+    the place of FILE, what the newest import replaced counts again.
     """
+    if undo:
+        undo_import(workspace, kind, file, as_json)
+        return
+    if file is None:
+        raise UsageError("Missing argument 'FILE'.", "Name the file to read.")
     if kind == "queries":
         import_queries(workspace, file, query_set, as_json)
         return
@@ -58,6 +69,34 @@ def command(
         emit_json(found.to_json())
     else:
         findings.show_judgments(found)
+
+
+def undo_import(workspace: Workspace, kind: str, file: Path | None, as_json: bool) -> None:
+    """Take the newest import of judgments back, and say which that was."""
+    from engine.records import Records
+
+    if kind == "flags":
+        raise UsageError("Flags are taken back by their own command.", "Run `rankbench undo`.")
+    if kind != "judgments" or file is not None:
+        raise UsageError(
+            "--undo takes the newest import of judgments back.",
+            "Run `rankbench import judgments --undo`.",
+        )
+    with Records(workspace.records_path) as records:
+        found = records.undo_import()
+    if found is None:
+        raise RankbenchError(
+            "There is no import of judgments to take back.",
+            "`rankbench import judgments FILE` makes one.",
+        )
+    if as_json:
+        emit_json(found)
+        return
+    many = count(int(str(found["judgments"])), "judgment")
+    over = count(int(str(found["queries"])), "query", "queries")
+    given = when(float(str(found["created"])))
+    click.echo(f"taken back: {safe(str(found['source']))} of {given}, {many} over {over}")
+    hint("What it replaced counts again; importing the file again brings it back.")
 
 
 def import_queries(workspace: Workspace, file: Path, query_set: str, as_json: bool) -> None:

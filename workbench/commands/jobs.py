@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("--cancel", is_flag=True, help="Ask it, or the one that runs, to stop.")
 @click.option("--resume", is_flag=True, help="Go on with a job that died or was cancelled.")
 @click.option("--discard", is_flag=True, help="Delete the checkpoints of a job that is over.")
-@click.option("--log", is_flag=True, help="Print the job's log.")
+@click.option("--log", is_flag=True, help="Print what the job told and its process printed.")
 @json_option
 @with_workspace
 def command(
@@ -37,8 +36,8 @@ def command(
 ) -> None:
     """List background jobs, newest first; with ID, show one, or act on it.
 
-    A resumed job goes on from its newest checkpoint, in the background; without one, or where its
-    data changed meanwhile, it starts over.
+    A resumed job goes on from its newest checkpoint, in the background, with the verdicts and
+    judgments it began with; without one, or where the catalog changed meanwhile, it starts over.
     """
     from engine import supervise
 
@@ -52,6 +51,8 @@ def command(
     if cancel and job_id is None:
         found = [_running(found)]
     if log:
+        from workbench.commands.job_log import show_log
+
         show_log(found[0])
         return
     if cancel:
@@ -123,19 +124,6 @@ def _where(job: Job) -> str:
     if job.trained:
         return "from its trained encoder"
     return f"from step {job.checkpoint}" if job.checkpoint else "from the start"
-
-
-def show_log(job: Job) -> None:
-    """Print what a job wrote: its log, line by line, made harmless for a terminal."""
-    written = False
-    with suppress(FileNotFoundError), (job.path / "log").open(errors="replace") as file:
-        for line in file:
-            written = True
-            click.echo(safe(line))
-    if not written:
-        say(f"The log of job {job.id} is empty: it printed nothing.")
-        if job.error:
-            hint(safe(job.error))
 
 
 def duration(seconds: float | None) -> str:

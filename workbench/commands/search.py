@@ -87,6 +87,8 @@ def show(result: Comparison, floor: Floors, *, ids: bool = False) -> None:
 
     The lists have the product ids where there is room for them, or where `ids` are asked for.
     """
+    from engine.ranking.comparison import OVER_JUDGED
+
     notes = [f"{result.catalog_rows:,} products", f"{result.elapsed_ms:.0f} ms"]
     if result.query_id is not None:
         notes.insert(0, f"{result.judged} judged products")
@@ -120,14 +122,17 @@ def show(result: Comparison, floor: Floors, *, ids: bool = False) -> None:
     measures = [
         [
             name,
-            number(result.baseline.measures.get(name)),
-            number(result.candidate.measures.get(name)),
-            number(result.delta.get(name), sign=True),
+            number(result.baseline.own.get(name)),
+            number(result.candidate.own.get(name)),
+            number(result.own_delta(name), sign=True),
             number(floor[name]) if name in floor else "",
         ]
         for name in result.baseline.measures
         if result.query_id is not None
     ]
+    if lost := [name for name, side in zip(names, sides, strict=True) if side.found_none]:
+        what = " or ".join(OVER_JUDGED)
+        say(f"{' and '.join(lost)}: none of the judged products found, so no {what} of its own.")
     if measures:
         table(["measure", *names, "delta", "random"], measures)
     else:

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from engine.evaluation.moved import median_ranks
+from engine.measures import CATALOG_DEPTH
 from workbench.commands.output import count, cut, number, p_value, say, table
 
 _FLAGGED_SHOWN = 20
@@ -46,10 +48,10 @@ def _show_flagged(verdict: Mapping[str, Any]) -> None:
     flagged = verdict["flagged"]
     click.echo()
     click.echo(f"with verdicts: {count(len(flagged), 'query', 'queries')}")
-    for wanted, ranks in verdict["mean_ranks"].items():
-        if ranks:
-            before, after = (number(rank, 1) for rank in ranks)
-            told = f"results that should {wanted}: mean rank {before} -> {after}"
+    for wanted in ("fall", "rise"):
+        if ranks := median_ranks(verdict, wanted):
+            before, after = (_rank(rank, 1) for rank in ranks[:2])
+            told = f"results that should {wanted} (n {ranks[2]}): median rank {before} -> {after}"
             if wanted == "fall":
                 left = f"{verdict['left_top_ten']} of {verdict['in_top_ten']}"
                 told += f", {left} left the top 10"
@@ -75,7 +77,11 @@ def _show_flagged(verdict: Mapping[str, Any]) -> None:
 
 
 def _ranks(moved: Mapping[str, Any]) -> list[str]:
-    return [str(moved[side] or "past 1,000") for side in ("base", "tuned")]
+    return [_rank(moved[side]) for side in ("base", "tuned")]
+
+
+def _rank(rank: float | None, digits: int = 0) -> str:
+    return f"{rank:,.{digits}f}" if rank else f"past {CATALOG_DEPTH:,}"
 
 
 def _before_after(pair: tuple[float, float]) -> list[str]:

@@ -216,7 +216,8 @@ class CompareScreen(Grading):
         self.shown_number = number
         for shown, side in zip(self.lists, self._sides(), strict=True):
             before = shown.hit.product_id if shown.hit else None
-            kept = before if stay else None
+            # On a first row that nobody has gone to, there is no product to stay with.
+            kept = before if stay and (shown.cursor or shown.has_focus) else None
             shown.standing_in = "" if self.is_saved else self._wanted(shown)
             shown.notice = (
                 ("plain", "No product matches."),

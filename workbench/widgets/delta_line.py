@@ -57,6 +57,8 @@ def measure_groups(comparison: Comparison) -> list[Sequence[Piece]]:
     if empty := [side for side in sides if not side.hits]:
         groups.append((("warn", _nothing(empty)),))
         return groups
+    if lost := [printable(side.encoder) for side in sides if side.found_none]:
+        groups.append((("warn", f"{' and '.join(lost)} found none of the judged"),))
     groups.append((("faint", "RBO "), ("plain", measure(comparison.rbo, 2))))
     return groups
 
@@ -107,11 +109,11 @@ def _nothing(empty: Sequence[SideResult]) -> str:
 
 
 def _pair(comparison: Comparison, label: str, key: str) -> Sequence[Piece]:
-    delta = comparison.delta.get(key)
+    delta = comparison.own_delta(key)
     shown = change(delta)
     ink = "faint" if delta is None or shown.startswith("±") else "gain" if delta > 0 else "loss"
-    before = measure(comparison.baseline.measures.get(key))
-    after = measure(comparison.candidate.measures.get(key))
+    before = measure(comparison.baseline.own.get(key))
+    after = measure(comparison.candidate.own.get(key))
     return (
         ("faint", f"{label} "),
         ("plain", f"{before.strip()} → {after.strip()} "),

@@ -162,7 +162,7 @@ class RankingList(RowList):
 
 def _measures(side: SideResult, width: int) -> Sequence[Piece]:
     """The measures, as fully named and as far apart as `width` allows."""
-    values = [measure(side.measures.get(key), 2) for *_, key in HEADER_MEASURES]
+    values = [measure(side.own.get(key), 2) for *_, key in HEADER_MEASURES]
     for brief, between in ((False, "  "), (True, "  "), (True, " ")):
         names = [names[brief] for names in HEADER_MEASURES]
         groups = [
