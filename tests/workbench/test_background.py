@@ -278,9 +278,11 @@ async def test_an_encoder_removed_since_is_not_announced(make_app, ws) -> None:
         done = {"t": 2.0, "event": "done", "encoder": name}
         (job / "events.jsonl").write_text(json.dumps(done) + "\n")
     saved.store_ended(ws.cache_dir, [])
-    app = make_app(root=ws, find_jobs=jobs_of(ws))
+    stand_in = StandIn()
+    stand_in.statuses.append(Status("flags-02", "encoder", True))
+    app = make_app(stand_in, root=ws, find_jobs=jobs_of(ws))
     async with app.run_test(size=(80, 24)) as pilot:
-        await until(lambda: told(app) != [])
+        await until(lambda: told(app) != [] and app.sides != ())
         await pilot.pause(0.2)
         (text,) = told(app)
         assert text.startswith("flags-02 is ready") and app.newest_encoder == "flags-02"
