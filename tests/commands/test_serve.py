@@ -88,7 +88,7 @@ def test_the_token_goes_from_the_address_into_a_cookie(guarded: Served) -> None:
     assert status == 303 and body == b""
     assert told["Location"] == "/?fontsize=28"
     cookie, *flags = (part.strip() for part in told["Set-Cookie"].split(";"))
-    assert {"HttpOnly", "SameSite=Strict"} <= set(flags)
+    assert {"HttpOnly", "SameSite=Lax"} <= set(flags)
     for path in ("/", "/page.js", "/static/js/textual.js"):
         assert ask(guarded, path, Cookie=cookie)[0] == 200, path
     # A listing of a directory, and the files that the app would hand out, are nowhere.

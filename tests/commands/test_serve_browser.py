@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import http.server
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -163,27 +166,45 @@ def _nothing_went_elsewhere(browser: Any, server: Served) -> None:
     assert not [entry for entry in errors if "403" not in entry["message"]], errors
 
 
-def test_another_tab_on_another_origin_cannot_reach_the_session(
-    browser: Any, server: Served
-) -> None:
-    """From a page of the same site (another port of this machine) the cookie is sent, too."""
-    import http.server
-    import threading
+@contextmanager
+def page_of_another_server(body: str = "") -> Iterator[int]:
+    """The port of a server on this machine with one page."""
 
     class Page(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
+            self.send_header("Content-Type", "text/html")
             self.end_headers()
+            self.wfile.write(body.encode())
 
         def log_message(self, *_: Any) -> None: ...
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page) as other:
         threading.Thread(target=other.serve_forever, daemon=True).start()
-        browser.get(f"http://127.0.0.1:{other.server_port}/")
+        yield other.server_port
+        other.shutdown()
+
+
+def test_the_printed_link_works_from_a_page_of_another_site(browser: Any, server: Served) -> None:
+    """As it is clicked in a webmail or a wiki: to a browser, localhost and 127.0.0.1 are two."""
+    browser.execute_cdp_cmd("Network.clearBrowserCookies", {})
+    link = f'<a href="{server.address}/?token={TOKEN}">the app</a>'
+    with page_of_another_server(link) as port:
+        browser.get(f"http://localhost:{port}/")
+        browser.find_element("css selector", "a").click()
+        until(browser, lambda shown: any("judged queries" in row for row in shown))
+    assert browser.current_url == f"{server.address}/"
+
+
+def test_another_tab_on_another_origin_cannot_reach_the_session(
+    browser: Any, server: Served
+) -> None:
+    """From a page of the same site (another port of this machine) the cookie is sent, too."""
+    with page_of_another_server() as port:
+        browser.get(f"http://127.0.0.1:{port}/")
         told = browser.execute_async_script(
             "const done = arguments[1], socket = new WebSocket(arguments[0]);"
             "socket.onopen = () => done('open'); socket.onerror = () => done('refused');",
             f"ws://127.0.0.1:{server.port}/ws",
         )
-        other.shutdown()
     assert told == "refused"

@@ -91,7 +91,9 @@ def _entry(guard: Guard, request: web.Request) -> web.Response:
     """The token goes into a cookie and out of the address, which is kept, shown and shared."""
     rest = {name: value for name, value in request.query.items() if name != TOKEN}
     response = web.Response(status=303, headers={"Location": str(request.rel_url.with_query(rest))})
-    response.set_cookie(guard.cookie, guard.token, httponly=True, samesite="Strict", path="/")
+    # Not "Strict": after a link in a webmail or a wiki a browser would not send it to the page that
+    # the answer leads to. `Origin` guards the websocket, and nothing is changed by going to a page.
+    response.set_cookie(guard.cookie, guard.token, httponly=True, samesite="Lax", path="/")
     return response
 
 
