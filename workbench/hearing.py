@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.workspace import READ_ONLY, Workspace
 from workbench import messages, presenting
+from workbench.concluding import Concluded
 from workbench.explaining import Explained, NearbyKnown
 from workbench.holes import HolesKnown, HolesProgress, ProductFound
 from workbench.rooms import Rooms
@@ -67,12 +68,17 @@ class Hearing(Rooms):
         if present := self.present_screen():
             present.show_list()
 
+    def on_list_kept(self, message: presenting.ListKept) -> None:
+        self.presenter.heard(message)
+        if present := self.present_screen():
+            present.show_list()
+
     def on_presented(self, message: presenting.Presented) -> None:
         self.presenter.answered(message)
         if present := self.present_screen():
             present.show()
 
-    def on_concluded(self, message: presenting.Concluded) -> None:
+    def on_concluded(self, message: Concluded) -> None:
         if present := self.present_screen():
             present.show_conclusion(message)
 

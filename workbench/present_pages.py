@@ -11,8 +11,9 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.renderables.digits import Digits
 
+from engine.measures import LARGEST_DELTA, PRIMARY
 from engine.ranking.comparison import Comparison, Hit, SideResult
-from workbench.presenting import MEASURE, Conclusion
+from workbench.concluding import Conclusion
 from workbench.screens.product import GRADES
 from workbench.text import change, count, fit, measure, printable
 from workbench.widgets.painted import Piece
@@ -89,7 +90,7 @@ def numbers_page(comparison: Comparison, unchanged: float, width: int) -> Lines:
     """NDCG@10 of the query on both sides, and what it rests on."""
     left, right = (printable(s.encoder) for s in (comparison.baseline, comparison.candidate))
     before, after = (
-        side.measures.get(MEASURE) for side in (comparison.baseline, comparison.candidate)
+        side.measures.get(PRIMARY) for side in (comparison.baseline, comparison.candidate)
     )
     lines: Lines = [[("faint", printable(comparison.query))], []]
     if before is None or after is None:
@@ -109,7 +110,7 @@ def numbers_page(comparison: Comparison, unchanged: float, width: int) -> Lines:
     lines += wrapped("plain", _judged(comparison, left, right), width)
     for name, side in ((left, comparison.baseline), (right, comparison.candidate)):
         if side.seen:
-            said = f"{name} was trained on this query: its number here proves little."
+            said = f"{name} was trained or chosen on this query: its number here proves little."
             lines += wrapped("warn", said, width)
     return lines
 
@@ -139,16 +140,20 @@ def whole_page(
     *,
     extremes: bool = False,
 ) -> Lines:
-    """What all judged queries say; `extremes` says that those shown are the ends of it."""
+    """What all judged queries that neither side has seen say (all, where there are no others).
+
+    `extremes` says that those shown are the ends of it.
+    """
     left, right = (printable(name) for name in names)
-    head: Lines = [[("faint", "All judged queries, not only those shown")], []]
     if found is None:
-        return [*head, [("faint", "Both sides are answering every judged query.")]]
+        return [[("faint", "Both sides are answering every judged query.")]]
+    every = "All judged queries" if found.seen else "All unseen judged queries"
+    head: Lines = [[("faint", f"{every}, not only those shown")], []]
     delta = found.delta
     if delta is None or delta.mean is None:
-        return [*head, [("plain", "No query is judged here: there is no number to show.")]]
+        return [[("plain", "No query is judged here: there is no number to show.")]]
     queries = count(delta.n, "judged query", "judged queries")
-    kind = "that training has seen" if found.seen else "that no training has seen"
+    kind = "that trained or chose a side" if found.seen else "that trained or chose neither side"
     of = f" of {printable(shop)}" if shop else ""
     before, after = (measure(mean).strip() for mean in found.means)
     lines = [*head, *([("strong", line)] for line in big(change(delta.mean))), []]
@@ -168,7 +173,9 @@ def whole_page(
         *wrapped("faint", f"The queries shown are {chosen}: they are not typical.", width),
     ]
     if found.seen:
-        lines += wrapped("warn", "A side was trained on these: this proves little.", width)
+        lines += wrapped(
+            "warn", "A side was trained or chosen on these: this proves little.", width
+        )
     if found.excluded:
         without = count(found.excluded, "query", "queries")
         lines += wrapped("faint", f"{without} without a good product left out.", width)
@@ -188,7 +195,18 @@ def _interval(delta: Any) -> str:
     else:
         says = "all of it is above zero" if delta.low > 0 else "all of it is below zero"
     rough = " With so few queries it is rough." if delta.rough else ""
-    return f"{ends}: {says}.{rough}"
+    return f"{ends}: {says}.{rough}{_too_few(delta)}"
+
+
+def _too_few(delta: Any) -> str:
+    """What so many queries could have shown, where that is more than they did."""
+    if not delta.too_few:
+        return ""
+    least = measure(min(delta.visible, LARGEST_DELTA)).strip()
+    return (
+        f" {delta.n:,} queries are too few to tell: they show a true change of {least} four times "
+        "in five, a smaller one less often."
+    )
 
 
 def _is_nothing(value: float) -> bool:

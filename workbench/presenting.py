@@ -18,6 +18,7 @@ from engine.catalog.normalise import clean_query
 from engine.errors import RankbenchError
 from engine.ranking.comparison import Comparison
 from engine.workspace import Workspace
+from workbench.concluding import Concluded, conclusion_of
 from workbench.messages import Done, EvaluationKey, TaskFailed, Trouble
 from workbench.read_only import writes
 from workbench.searching import ROWS, ComparerLike, SearchThread, trouble_of
@@ -26,9 +27,6 @@ from workbench.text import count
 FILE_NAME = "present.txt"
 STEPS = 4
 """Pages a query: itself, the left side, the right side, the numbers."""
-MOST = 4
-"""Wins, and harms, of a list that nobody wrote."""
-MEASURE = "ndcg@10"
 
 
 class ListRead(Message):
@@ -40,6 +38,16 @@ class ListRead(Message):
         super().__init__()
         self.edits = edits
         self.lines = lines
+        self.trouble = trouble
+
+
+class ListKept(Message):
+    """An edit of the list is on the disk, with what to say of it; or the trouble that it is not."""
+
+    def __init__(self, edits: int, says: str, trouble: Trouble | None = None) -> None:
+        super().__init__()
+        self.edits = edits
+        self.says = says
         self.trouble = trouble
 
 
@@ -60,35 +68,17 @@ class Presented(Message):
         self.trouble = trouble
 
 
+_Edit = tuple[tuple[str, ...] | None, int]
+"""The list, and the place in it."""
+
+
 @dataclass(frozen=True, slots=True)
-class Conclusion:
-    """The whole of an evaluation.
+class _Kept:
+    """The list as it is on the disk, the place in it, and what it was before each edit."""
 
-    Attributes:
-        delta: NDCG@10 over the queries it counts (a `Delta`), None where it has none.
-        means: of both sides over the same queries.
-        seen: whether a side was trained on these queries, because there are no others.
-        excluded: queries without a product of positive gain.
-        proposed: the best wins and worst harms, in turn.
-    """
-
-    delta: Any | None = None
-    means: tuple[float, float] = (0.0, 0.0)
-    seen: bool = False
-    excluded: int = 0
-    proposed: tuple[str, ...] = ()
-
-
-class Concluded(Message):
-    """What an evaluation comes to, or trouble."""
-
-    def __init__(
-        self, key: EvaluationKey, conclusion: Conclusion | None, trouble: Trouble | None = None
-    ) -> None:
-        super().__init__()
-        self.key = key
-        self.conclusion = conclusion
-        self.trouble = trouble
+    lines: tuple[str, ...] | None = None
+    at: int = 0
+    earlier: tuple[_Edit, ...] = ()
 
 
 class Presenter:
@@ -120,8 +110,9 @@ class Presenter:
         self.step = 0
         self.clock = True
         self.begun: float | None = None
-        self._earlier: list[tuple[tuple[str, ...] | None, int]] = []
+        self._earlier: list[_Edit] = []
         self._edits = 0
+        self._kept = _Kept()
         self._key: EvaluationKey | None = None
         self._answers: dict[str, Presented | None] = {}
 
@@ -157,6 +148,7 @@ class Presenter:
         told, self.trouble = self.trouble, message.trouble
         self.lines = None if message.lines is None else tuple(message.lines)
         self._stay()
+        self._kept = self._now()
         if self.trouble is None or told == self.trouble:
             return ""
         return f"{self.trouble.what} {self.trouble.todo}"
@@ -213,8 +205,7 @@ class Presenter:
             self._post(Done("Nothing to undo in the list."))
             return
         self.lines, self.at = self._earlier.pop()
-        self._keep()
-        self._post(Done("The list is as it was."))
+        self._keep("The list is as it was.")
 
     def _text(self) -> list[str]:
         return self._proposal() if self.lines is None else list(self.lines)
@@ -232,24 +223,43 @@ class Presenter:
         self._earlier.append((self.lines, self.at))
         self.lines = tuple(lines)
         self.at = self.at if at is None else at
-        self._keep()
-        self._post(Done(says))
+        self._keep(says)
 
-    def _keep(self) -> None:
-        """Have the list written."""
+    def _keep(self, says: str) -> None:
+        """Have the list written; `ListKept` follows."""
         self._edits += 1
         self._stay()
-        lines, path = self.lines, self.path
+        edits, now, path = self._edits, self._now(), self.path
 
-        def task(_: ComparerLike) -> None:
+        def task(_: ComparerLike) -> Message:
             from engine.formats.writing import write_lines
 
-            if lines is None:
-                path.unlink(missing_ok=True)
-            else:
-                write_lines(path, (f"{line}\n" for line in lines))
+            try:
+                if now.lines is None:
+                    path.unlink(missing_ok=True)
+                else:
+                    write_lines(path, (f"{line}\n" for line in now.lines))
+            except (RankbenchError, OSError) as error:
+                return ListKept(edits, "", trouble_of(error))
+            # Here, not with the message: the next edit may fail before that is heard.
+            self._kept = now
+            return ListKept(edits, says)
 
         self._searcher.ask(task)
+
+    def heard(self, message: ListKept) -> None:
+        """Say what became of an edit; what could not be kept is taken back, as the disk has it."""
+        if message.trouble is None:
+            self._post(Done(message.says))
+            return
+        if message.edits == self._edits:
+            self.lines, self.at = self._kept.lines, self._kept.at
+            self._earlier = list(self._kept.earlier)
+            self._stay()
+        self._post(TaskFailed(message.trouble))
+
+    def _now(self) -> _Kept:
+        return _Kept(self.lines, self.at, tuple(self._earlier))
 
     def _stay(self) -> None:
         self.at = min(self.at, len(self.queries))
@@ -320,39 +330,6 @@ class Presenter:
                 return Concluded(key, None, trouble_of(error))
 
         self._searcher.ask(task)
-
-
-def conclusion_of(result: Mapping[str, Any], unchanged: float) -> Conclusion:
-    """The mean delta of NDCG@10 with its interval, and the queries to present.
-
-    Args:
-        result: the `eval` JSON with `per_query`.
-        unchanged: a |delta| up to this counts as unchanged.
-    """
-    from engine.evaluation.intervals import paired_delta
-    from engine.measures import LARGEST_DELTA
-
-    every = [row for row in result.get("per_query", ()) if row["delta"].get(MEASURE) is not None]
-    unseen = [row for row in every if not row["seen"]]
-    rows, excluded = unseen or every, int(result.get("excluded", 0))
-    if not rows:
-        return Conclusion(excluded=excluded)
-    left, right = ([row[side][MEASURE] for row in rows] for side in ("baseline", "candidate"))
-    delta = paired_delta(left, right, unchanged=unchanged, bound=LARGEST_DELTA)
-    means = (sum(left) / len(left), sum(right) / len(right))
-    return Conclusion(delta, means, not unseen, excluded, _proposed(unseen, unchanged))
-
-
-def _proposed(rows: Sequence[Mapping[str, Any]], unchanged: float) -> tuple[str, ...]:
-    """As many wins as harms, in turn; where there is only the one kind, that."""
-    from engine.evaluation.distribution import extremes
-
-    texts = {str(row["query_id"]): str(row["query"]) for row in rows}
-    deltas = {str(row["query_id"]): row["delta"][MEASURE] for row in rows}
-    harms, wins = extremes(deltas, MOST, unchanged)
-    most = min(len(harms), len(wins)) or MOST
-    pairs = [(wins[i : i + 1], harms[i : i + 1]) for i in range(most)]
-    return tuple(texts[query] for pair in pairs for kind in pair for query in kind)
 
 
 def queries_in(lines: Sequence[str]) -> tuple[str, ...]:

@@ -71,7 +71,7 @@ class Protected:
     """A query that must not be harmed: its primary measure on both sides.
 
     Attributes:
-        seen: whether either side was trained on it.
+        seen: whether either side was trained or chosen on it.
         harmed: its delta is below minus the threshold.
     """
 

@@ -116,7 +116,7 @@ def test_a_protected_query_counts_whatever_its_split_or_training(
     result = rankbench(*gate, "--protect", tmp_path / "p.txt")
     assert result.code == 0, result.err
     rule, protected = result.out.splitlines()
-    assert "n 11, unseen" in rule and "1 seen in training" in protected
+    assert "n 11, unseen" in rule and "1 trained or chose a side" in protected
     again = rankbench(*gate, "--protect", tmp_path / "p.txt", "--json").json
     assert [(q["query"], q["seen"], q["delta"]) for q in again["protected"]] == [("hose", True, 0)]
     seen = rankbench(*gate, "--split", "all")

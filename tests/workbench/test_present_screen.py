@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
+import numpy as np
 from looking import lines, page, until
+from scipy.stats import nct, t
 from stand_in import StandIn
 
 from workbench.screens.present import PresentScreen
@@ -27,6 +31,11 @@ async def opened(app, pilot) -> PresentScreen:
 def kept(app) -> list[str]:
     text = (app.workspace.root / "present.txt").read_text(encoding="utf-8")
     return [line for line in text.splitlines() if not line.startswith("#")]
+
+
+def prose(app) -> str:
+    """The page without its line breaks."""
+    return " ".join(page(app).split())
 
 
 async def test_wins_and_harms_are_proposed_in_equal_number_and_only_unseen(make_app) -> None:
@@ -100,7 +109,11 @@ async def test_the_last_page_says_the_whole(make_app) -> None:
         rows = [r for r in app.evaluations.results[screen.key]["per_query"] if not r["seen"]]
         deltas = [row["delta"]["ndcg@10"] for row in rows]
         said = " ".join(page(app).split())
-        assert f"over {len(rows)} judged queries of stand-in shop that no training has seen" in said
+        assert "All unseen judged queries, not only those shown" in said
+        assert (
+            f"over {len(rows)} judged queries of stand-in shop that trained or chose neither"
+            in said
+        )
         assert "95 % interval of the change" in said and f"n {len(rows)}" in said
         zero = screen.conclusion.delta.low <= 0 <= screen.conclusion.delta.high
         assert ("no difference is shown" in said) == zero
@@ -109,6 +122,53 @@ async def test_the_last_page_says_the_whole(make_app) -> None:
         assert "best wins and worst harms of these: they are not typical." in said
         await pilot.press("space")
         assert app.presenter.at == len(app.presenter.queries)
+
+
+async def test_too_few_queries_are_told_where_nothing_is_shown(make_app) -> None:
+    app = make_app(Mixed())
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await opened(app, pilot)
+        await pilot.press("end")
+        rows = [r for r in app.evaluations.results[screen.key]["per_query"] if not r["seen"]]
+        deltas = np.array([row["delta"]["ndcg@10"] for row in rows])
+        # 80 % power, from scipy's own noncentral t: what the page says such a set sees.
+        least = float(re.search(r"a true change of (\.\d+) four times", prose(app))[1])
+        assert abs(deltas.mean()) < least and "zero is within it" in prose(app)
+        assert f"{len(rows)} queries are too few to tell" in prose(app)
+        freedom, shift = len(rows) - 1, least / (deltas.std(ddof=1) / len(rows) ** 0.5)
+        power = nct.sf(t.ppf(0.975, freedom), freedom, shift)
+        assert abs(power - 0.8) < 0.02
+        assert len(app.screen.stage._lines) <= app.screen.stage.size.height
+
+
+async def test_a_query_that_chose_a_side_is_not_said_to_have_trained_it(make_app, ws) -> None:
+    (ws.root / "present.txt").write_text("red canopy tent\n")
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(app, pilot)
+        await pilot.press("space", "space", "space")
+        await until(lambda: "tuned-01 was trained or chosen on this query" in prose(app))
+
+
+async def test_an_edit_that_cannot_be_kept_is_taken_back_and_no_success_is_told(make_app) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(app, pilot)
+        before = app.presenter.queries
+        await pilot.press("x")
+        await until(lambda: kept(app) == list(before[1:]))
+        app.clear_notifications()
+        # A list is written beside first, which a directory of that name prevents.
+        (app.workspace.root / "present.txt.tmp").mkdir()
+        await pilot.press("x", "x")
+        await until(lambda: any("Cannot write" in note.message for note in app._notifications))
+        await until(lambda: app.presenter.queries == before[1:])
+        assert not any("out of the presentation" in note.message for note in app._notifications)
+        assert kept(app) == list(before[1:])
+        (app.workspace.root / "present.txt.tmp").rmdir()
+        await pilot.press("u")
+        await until(lambda: not (app.workspace.root / "present.txt").exists())
+        assert app.presenter.queries == before
 
 
 async def test_changes_of_the_list_are_kept_at_once_and_undone(make_app) -> None:

@@ -56,7 +56,7 @@ Line = tuple[str, str]
     type=click.Choice(["train", "dev", "test", "unseen", "all"]),
     default="unseen",
     show_default=True,
-    help="Which queries the rules are on; unseen: those neither side was trained on.",
+    help="Which queries the rules are on; unseen: those neither side was trained or chosen on.",
 )
 @click.option("--set", "query_set", metavar="NAME", default="", help="Only this query set.")
 @click.option(
@@ -221,7 +221,7 @@ def query_measured(query: Protected, gate: Gate) -> str:
     """What a protected query's measure was on both sides, and what it needs."""
     before, after = number(query.baseline), number(query.candidate)
     limit = number(-gate.evaluation.unchanged, sign=True)
-    seen = "seen in training" if query.seen else "unseen"
+    seen = "trained or chose a side" if query.seen else "unseen"
     where = f"{query.split or 'no split'}, {seen}, {gate.evaluation.candidates}"
     moved = number(query.delta, sign=True)
     return f"{PRIMARY} {before} to {after}, delta {moved}, needs >= {limit}; {where}"
@@ -231,7 +231,7 @@ def _none_harmed(gate: Gate) -> str:
     worst = min(gate.protected, key=lambda query: query.delta)
     limit = number(-gate.evaluation.unchanged, sign=True)
     seen = sum(query.seen for query in gate.protected)
-    told = f"{seen} seen in training" if seen else "none seen in training"
+    told = f"{seen or 'none'} trained or chose a side"
     return (
         f"none of {count(len(gate.protected), 'query', 'queries')} harmed: least {PRIMARY} delta "
         f"{number(worst.delta, sign=True)}, needs >= {limit}; {told}, {gate.evaluation.candidates}"
@@ -253,7 +253,7 @@ def _say_with_care(gate: Gate) -> None:
     say_left_out(result)
     seen = sum(row.seen for row in result.rows)
     if seen:
-        say(f"{seen} of the {result.queries} queries were seen in training by one of the sides.")
+        say(f"{seen} of the {result.queries} queries trained or chose one of the sides.")
     close = [checked.rule for checked in gate.rules if checked.close]
     if close:
         names = ", ".join(dict.fromkeys(rule.measure for rule in close))

@@ -10,8 +10,6 @@ from engine.workspace import Workspace
 from workbench.commands.open_app import open_app
 from workbench.commands.options import with_workspace
 
-LIST_NAME = "present.txt"
-
 
 @click.command("present")
 @click.option(
@@ -32,4 +30,6 @@ def command(workspace: Workspace, path: Path | None) -> None:
         from engine.formats.query_list import read_lines
 
         read_lines(path)  # what is wrong with it is told here, not over an open app
-    open_app(workspace, (path or workspace.root / LIST_NAME).absolute())
+    from workbench.presenting import FILE_NAME
+
+    open_app(workspace, (path or workspace.root / FILE_NAME).absolute())

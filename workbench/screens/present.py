@@ -10,9 +10,10 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from workbench import messages
+from workbench.concluding import Concluded, Conclusion
 from workbench.messages import EvaluationKey, Trouble
 from workbench.present_pages import Lines, list_page, numbers_page, query_page, whole_page, wrapped
-from workbench.presenting import STEPS, Concluded, Conclusion, Presented
+from workbench.presenting import STEPS, Presented
 from workbench.text import printable
 from workbench.widgets.lines import Key, KeyLine
 from workbench.widgets.stage import Foot, Stage
