@@ -204,12 +204,22 @@ class Evaluated(Message):
 
 
 class Summarised(Message):
-    """The mean delta of the shown queries with its interval (a `Delta`), or None without any."""
+    """The mean delta of the shown queries with its interval (a `Delta`), or None without any.
 
-    def __init__(self, number: int, delta: Any | None, trouble: Trouble | None = None) -> None:
+    `weighted`: the same by traffic (a `Weighted`), None where no query has a weight.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        delta: Any | None,
+        weighted: Any | None = None,
+        trouble: Trouble | None = None,
+    ) -> None:
         super().__init__()
         self.number = number
         self.delta = delta
+        self.weighted = weighted
         self.trouble = trouble
 
 

@@ -153,7 +153,8 @@ def whole_page(
     if delta is None or delta.mean is None:
         return [[("plain", "No query is judged here: there is no number to show.")]]
     queries = count(delta.n, "judged query", "judged queries")
-    kind = "that trained or chose a side" if found.seen else "that trained or chose neither side"
+    side = "a side" if found.seen else "neither side"
+    kind = f"that {side} was trained or chosen on"
     of = f" of {printable(shop)}" if shop else ""
     before, after = (measure(mean).strip() for mean in found.means)
     lines = [*head, *([("strong", line)] for line in big(change(delta.mean))), []]

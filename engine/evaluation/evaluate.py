@@ -317,8 +317,9 @@ def _without(column: str, rows: Sequence[QueryRow]) -> RankbenchError:
     if column == "head":
         return RankbenchError(
             "Head and tail follow the traffic, and no query has any.",
-            "Give the queries a `weight` column, such as searches a month, and import it: "
-            "`rankbench import judgments FILE`, or with it `--queries FILE`.",
+            "Bring a search log, `rankbench import log FILE`, or give the queries a `weight` "
+            "column, such as searches a month: `rankbench import judgments FILE`, or with it "
+            "`--queries FILE`.",
         )
     if column == "category":
         return RankbenchError(

@@ -10,7 +10,7 @@ and 82 to 92 %. Read the effective n: where few queries carry the traffic, they 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
@@ -79,12 +79,36 @@ def weighted_means(
     return {name: found[name] for name in DEFINITIONS}
 
 
+def weighted_mean(
+    weights: Sequence[float | None],
+    baseline: Sequence[float | None],
+    candidate: Sequence[float | None],
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Weighted | None:
+    """The weighted means of one measure; None where no query has a weight.
+
+    Args:
+        weights: [n] the queries' traffic, None where unknown; baseline, candidate: [n] the measure.
+    """
+    if all(weight is None for weight in weights):
+        return None
+    part = _kept(zip(weights, baseline, candidate, strict=True))
+    [ends] = _intervals([part], resamples, seed)
+    return _weighted(part, *ends)
+
+
 def _columns(rows: Sequence[Measured], name: str) -> np.ndarray:
-    """[n, 3] weight, baseline, candidate of the rows that have the measure; n 0 without traffic.
+    """`_kept` of the rows' measure."""
+    return _kept((row.weight, row.baseline[name], row.candidate[name]) for row in rows)
+
+
+def _kept(values: Iterable[tuple[float | None, float | None, float | None]]) -> np.ndarray:
+    """[n, 3] weight, baseline, candidate of those that have all three; n 0 without traffic.
 
     The largest weight is 1.
     """
-    values = [(row.weight, row.baseline[name], row.candidate[name]) for row in rows]
     kept = np.array([v for v in values if None not in v], dtype=np.float64).reshape(-1, 3)
     if not kept[:, 0].any():
         return kept[:0]

@@ -58,7 +58,7 @@ def load_table(path: Path) -> Table:
         raise RankbenchError(f"{path} is not a Parquet file.", "Export it again, or rename it.")
     text = decode(raw, path)
     body = text.text.lstrip()
-    if _is_json(body, path):
+    if is_json(body, path):
         frame, kind = parse_json(text.text, path)
         return _with_rows(Table(frame, kind, text.notes), path)
     frame, dialect = parse_delimited(text.text, path)
@@ -154,7 +154,8 @@ def _cell(value: Any) -> str | None:
     return str(value)
 
 
-def _is_json(body: str, path: Path) -> bool:
+def is_json(body: str, path: Path) -> bool:
+    """Whether a file's text, without leading space, is meant as JSON."""
     name = path.name.lower().removesuffix(".gz")
     if name.endswith((".json", ".jsonl", ".ndjson")):
         return True

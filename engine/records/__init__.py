@@ -1,4 +1,4 @@
-"""What people said, in SQLite: imported judgments, query sets, splits, verdicts. Never derived.
+"""What people said, in SQLite: judgments, query sets, splits, search logs, verdicts. Never derived.
 
 Nothing here is rewritten: every change, an undo too, is one more record. Opening is cheap, and
 nothing here imports polars: the app opens its records before it can paint.

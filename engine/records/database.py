@@ -55,8 +55,18 @@ CREATE TABLE query_sets (
 );
 CREATE INDEX query_sets_by_name ON query_sets (name, definition);
 """
+_LOGS = """
+CREATE TABLE logs (
+    id INTEGER PRIMARY KEY, source TEXT NOT NULL, sha256 TEXT NOT NULL, format TEXT NOT NULL,
+    created REAL NOT NULL
+);
+CREATE TABLE log_queries (
+    log_id INTEGER NOT NULL REFERENCES logs (id), query_key TEXT NOT NULL, query TEXT NOT NULL,
+    searches REAL NOT NULL, PRIMARY KEY (log_id, query_key)
+) WITHOUT ROWID
+"""
 # Version n of the file has the first n of these; none is ever changed.
-_STEPS = (_JUDGMENTS, _VERDICTS, _QUERY_SETS)
+_STEPS = (_JUDGMENTS, _VERDICTS, _QUERY_SETS, _LOGS)
 SCHEMA = len(_STEPS)
 
 

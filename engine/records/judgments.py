@@ -13,8 +13,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from engine.catalog.queries import Added, Assigned, JudgedQuery, judgments_hash
-from engine.records.database import Database
+from engine.catalog.queries import (
+    WEIGHT,
+    Added,
+    Assigned,
+    JudgedQuery,
+    judgments_hash,
+    weight_of,
+)
+from engine.records.logs import SearchLogs
 
 if TYPE_CHECKING:
     import polars as pl
@@ -62,8 +69,8 @@ class Judgments(Protocol):
     def made_ids(self) -> bool: ...
 
 
-class Records(Database):
-    """The judgments, queries and splits in `records.db`."""
+class Records(SearchLogs):
+    """The judgments, queries, splits and search logs in `records.db`."""
 
     def add_judgments(self, file: Judgments, source: Path, query_set: str = "default") -> Added:
         """Append a file's judgments and queries as one import, or nothing at all.
@@ -160,12 +167,13 @@ class Records(Database):
         return int(self._query("SELECT coalesce(max(id), 0) FROM imports")[0][0])
 
     def judged_queries(
-        self, query_set: str = "default", until: int | None = None
+        self, query_set: str = "default", until: int | None = None, *, logged: bool = True
     ) -> list[JudgedQuery]:
         """The queries with their newest judgments, by query id.
 
         `columns` are what the newest import with such a column says of the query, without its
-        split column: a later file that is silent on the traffic takes no weight away.
+        split column: a later file that is silent on the traffic takes no weight away. Where no
+        file gives a weight, the newest search log's count is it, if `logged`.
 
         Args:
             until: as of the import with this number: nothing that came later counts.
@@ -178,13 +186,15 @@ class Records(Database):
         grades: dict[str, dict[str, str]] = {}
         for query_id, product, grade, _ in rows:
             grades.setdefault(query_id, {})[product] = grade
+        asked = {query_id: texts[query_id][0] for query_id in grades}
+        searches = self.searches_of(asked) if logged else {}
         return [
             JudgedQuery(
                 query_id,
                 texts[query_id][0],
                 splits.get(query_id, ""),
                 grades[query_id],
-                {name: value for name, value in texts[query_id][1].items() if name != "split"},
+                _columns(texts[query_id][1], searches.get(query_id)),
             )
             for query_id in sorted(grades)
         ]
@@ -270,6 +280,14 @@ class Records(Database):
             older = found[query_id][1] if query_id in found else {}
             found[query_id] = (query, {**older, **json.loads(columns)})
         return found
+
+
+def _columns(given: Mapping[str, str], searches: float | None) -> dict[str, str]:
+    """A query's columns without its split; `searches`, if any, where they have no weight."""
+    columns = {name: value for name, value in given.items() if name != "split"}
+    if searches is not None and weight_of(columns) is None:
+        columns[WEIGHT] = f"{searches:.15g}"
+    return columns
 
 
 def _further(row: Mapping[str, object]) -> dict[str, str]:

@@ -45,7 +45,8 @@ def test_records_of_an_older_version_gain_the_sets_and_keep_what_was_said(tmp_pa
     with Verdicts(path) as verdicts:
         verdicts.add([Verdict("tent", "p1", "E")], "ann")
     with sqlite3.connect(path) as database:
-        database.execute("DROP TABLE query_sets")
+        for table in ("log_queries", "logs", "query_sets"):
+            database.execute(f"DROP TABLE {table}")
         database.execute("PRAGMA user_version = 2")
     with QuerySets(path) as sets:
         sets.define("one", ["q1"])

@@ -111,7 +111,7 @@ async def test_the_last_page_says_the_whole(make_app) -> None:
         said = " ".join(page(app).split())
         assert "All unseen judged queries, not only those shown" in said
         assert (
-            f"over {len(rows)} judged queries of stand-in shop that trained or chose neither"
+            f"over {len(rows)} judged queries of stand-in shop that neither side was trained or chosen on:"
             in said
         )
         assert "95 % interval of the change" in said and f"n {len(rows)}" in said

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 from looking import answered, lines, page, until
-from stand_in import StandIn
+from stand_in import StandIn, judged_queries
 
 from engine.catalog.queries import JudgedQuery
 from engine.evaluation.intervals import paired_delta
 from workbench.screens.queries import QueriesScreen
 from workbench.widgets.headline import Headline, Summary
 from workbench.widgets.query_table import QueryRow, in_order
+
+SIDES = ("left", "right")
 
 
 async def test_the_worst_regressions_are_on_top_and_the_headline_is_of_unseen(make_app) -> None:
@@ -250,3 +253,33 @@ def test_the_headline_says_what_so_many_queries_can_show() -> None:
     assert "too few" not in second and second.endswith("3 without a gain left out")
     first, second = headline(("hybrid:flags-01", "hybrid:infonce-01"), 0.01)
     assert first.endswith(" · n 30") and "too few to tell" in second
+
+
+async def test_by_traffic_where_queries_have_weights_and_nothing_where_none_has(make_app) -> None:
+    weights = {f"q{n:02}": 1000 / (n + 1) for n in range(20)}
+    queries = [
+        replace(query, columns={**query.columns, "weight": str(weights[query.query_id])})
+        if query.query_id in weights
+        else query
+        for query in judged_queries()
+    ]
+    app = make_app(StandIn(queries=queries))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(lambda: app.judged != ())
+        await pilot.press("f2")
+        await until(lambda: "by traffic ." in page(app))
+        shown = [row for row in app.screen.table.rows if row.query_id in weights]
+        of = [weights[row.query_id] for row in shown]
+        left, right = (np.average([getattr(row, s) for row in shown], weights=of) for s in SIDES)
+        effective = sum(of) ** 2 / sum(weight**2 for weight in of)
+        line = lines(app)[1]
+        assert f"by traffic {left:.3f} → {right:.3f} ".replace(" 0.", " .") in line
+        assert f"{right - left:+.3f} [".replace("+0.", "+.").replace("-0.", "-.") in line
+        assert f"n {len(shown)}, effective {effective:.1f}" in line and len(shown) < 18
+        assert "NDCG@10" in lines(app)[0] and "18 of 24 queries" in lines(app)[3]
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(lambda: app.judged != ())
+        await pilot.press("f2")
+        await until(lambda: "improved" in lines(app)[1])
+        assert "traffic" not in page(app) and "18 of 24 queries" in lines(app)[2]

@@ -86,7 +86,8 @@ def judgments(workspace: Workspace, file: Path, form: str | None, which: str) ->
 
     form = form_of(file, form)
     with Records(workspace.records_path) as records:
-        queries: Sequence[JudgedQuery] = records.judged_queries()
+        # Without the counts of a log: read again, they would be the file's own weights for good.
+        queries: Sequence[JudgedQuery] = records.judged_queries(logged=False)
     if which != "imported":
         with Verdicts(workspace.records_path) as verdicts:
             queries = merge(queries, verdicts.standing(), verdicts.separated()).queries

@@ -1,4 +1,4 @@
-"""`rankbench import`: judgments and verdicts into a workspace."""
+"""`rankbench import`: judgments, verdicts, query sets and search logs into a workspace."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from engine.workspace import Workspace
 from workbench.commands import findings
 from workbench.commands.hints import hint
 from workbench.commands.options import json_option, with_workspace
-from workbench.commands.output import count, emit_json, safe, say
+from workbench.commands.output import count, emit_json, facts, safe, say
 from workbench.commands.verdicts import when
 
 
 @click.command("import")
-@click.argument("kind", type=click.Choice(["judgments", "flags", "queries"]))
+@click.argument("kind", type=click.Choice(["judgments", "flags", "queries", "log"]))
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option("--queries", metavar="FILE", type=click.Path(path_type=Path), help="Query texts.")
 @click.option("--scale", metavar="S", help="The scale, where it cannot be told from the values.")
@@ -46,7 +46,9 @@ def command(
 
     judgments: CSV, TREC qrels, Quepid, OpenSearch or ESCI. flags: what `rankbench export flags`
     wrote, in any of its formats; each line is a verdict, and all of them are one act. queries: one
-    judged query (or its id) a line, which --set NAME makes a set.
+    judged query (or its id) a line, which --set NAME makes a set. log: what people searched for
+    (UBI JSON lines, a table with a query column and maybe one of counts, or one search a line);
+    the counts of the newest log are the weights of the judged queries.
 
     Nothing is overwritten: the newest judgment of a query and product counts, and with --undo, in
     the place of FILE, what the newest import replaced counts again.
@@ -56,6 +58,11 @@ def command(
         return
     if file is None:
         raise UsageError("Missing argument 'FILE'.", "Name the file to read.")
+    if kind == "log":
+        if query_set or queries or scale:
+            raise UsageError("A log takes no --set, --queries or --scale.", "Leave them out.")
+        import_log(workspace, file, as_json)
+        return
     if kind == "queries":
         import_queries(workspace, file, query_set, as_json)
         return
@@ -113,6 +120,40 @@ def import_queries(workspace: Workspace, file: Path, query_set: str, as_json: bo
         more = f" and {len(unknown) - 5:,} more" if len(unknown) > 5 else ""
         say(f"Nobody has judged {shown}{more}: left out.")
     hint(f"`rankbench eval --set {query_set}` measures both sides over them.")
+
+
+def import_log(workspace: Workspace, file: Path, as_json: bool) -> None:
+    """Keep how often each query was searched, and say what the judged ones make of it."""
+    from engine.making.logs import add_log
+
+    found = add_log(workspace, file)
+    if as_json:
+        emit_json(found.to_json())
+        return
+    each = f"counts from {safe(found.counted)}" if found.counted else f"one a {_UNIT[found.format]}"
+    queries = count(found.queries, "query", "queries")
+    lines = [("searches", f"{_amount(found.searches)} for {queries} ({each})")]
+    if found.repeated:
+        lines.append(
+            ("repeated", f"{count(found.repeated, 'row')} of a search that was counted already")
+        )
+    lines += [("left out", f"{count(rows, 'row')} {why}") for why, rows in found.dropped.items()]
+    lines += [("note", safe(note)) for note in found.notes]
+    told = f"{found.judged_in_log:,} of {count(found.judged, 'judged query', 'judged queries')}"
+    traffic = f"{_amount(found.judged_searches)} searches, {100 * found.share:.1f} % of the traffic"
+    facts([*lines, ("judged", f"{told} searched for: {traffic}")])
+    if found.own_weight:
+        keep = count(found.own_weight, "judged query keeps", "judged queries keep")
+        say(f"{keep} the weight of the query file: let both count the same, or leave one out.")
+    if found.judged_in_log > found.own_weight:
+        hint("`rankbench eval --by head` weights by the traffic, and parts head from tail.")
+
+
+_UNIT = {"ubi": "query_id and text", "table": "row", "lines": "line"}
+
+
+def _amount(searches: float) -> str:
+    return f"{searches:,.15g}"
 
 
 def import_flags(

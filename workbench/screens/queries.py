@@ -112,6 +112,8 @@ class QueriesScreen(Spread):
         self.rows = []
         self._number += 1  # the interval of other sides may still be on its way
         self._summary = Summary(names=(self.key.baseline, self.key.candidate))
+        # Before the first frame of it, so that no line below moves.
+        self.headline.set_class(any(q.weight is not None for q in self.app.judged), "-weighted")
         kept = self.app.evaluations.results.get(self.key)
         if kept is not None:
             self.show_result(kept)
@@ -154,7 +156,7 @@ class QueriesScreen(Spread):
     def show_summary(self, message: messages.Summarised) -> None:
         if message.number == self._number:
             note = message.trouble.what if message.trouble else ""
-            self._tell(delta=message.delta, note=note, note_ink="warn")
+            self._tell(delta=message.delta, weighted=message.weighted, note=note, note_ink="warn")
 
     # Choosing
 
@@ -253,7 +255,9 @@ class QueriesScreen(Spread):
         self.table.show(listed, self.table.sorted_by, self.table.turned)
         # The headline is of all these rows: of some picked by their change it would say nothing.
         pairs = [
-            (row.left, row.right) for row in rows if row.left is not None and row.right is not None
+            (row.left, row.right, row.weight)
+            for row in rows
+            if row.left is not None and row.right is not None
         ]
         self._number += 1
         names = self._summary.names
@@ -261,7 +265,7 @@ class QueriesScreen(Spread):
         if not pairs:
             self._tell()
             return
-        left, right = ([pair[side] for pair in pairs] for side in (0, 1))
+        left, right, weights = (list(column) for column in zip(*pairs, strict=True))
         means = (sum(left) / len(left), sum(right) / len(right))
         self._tell(means=means, note="computing the interval")
         number, unchanged = self._number, self.app.settings.unchanged
@@ -272,11 +276,13 @@ class QueriesScreen(Spread):
                 return None
             try:
                 from engine.evaluation.intervals import paired_delta
+                from engine.evaluation.traffic import weighted_mean
 
                 delta = paired_delta(left, right, unchanged=unchanged, bound=LARGEST_DELTA)
-                return messages.Summarised(number, delta)
+                weighted = weighted_mean(weights, left, right)
+                return messages.Summarised(number, delta, weighted)
             except Exception as error:
-                return messages.Summarised(number, None, trouble_of(error))
+                return messages.Summarised(number, None, trouble=trouble_of(error))
 
         self.app.searcher.ask(summarise)
 

@@ -30,6 +30,7 @@ class Summary:
             queries show.
         excluded: queries without a product of positive gain, which no mean holds.
         note: what is still going on, or an error.
+        weighted: the engine's `Weighted` of the same queries, None where none has a weight.
     """
 
     names: tuple[str, str] = ("", "")
@@ -39,10 +40,11 @@ class Summary:
     excluded: int = 0
     note: str = ""
     note_ink: str = "faint"
+    weighted: Any | None = None
 
 
 class Headline(Painted):
-    """Three lines above the query table."""
+    """Three lines above the query table, and a fourth, by traffic, where queries have weights."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -56,7 +58,10 @@ class Headline(Painted):
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
-        groups = (self._mean, self._counts, lambda _: self.choice)[y](width - 2) if y < 3 else ()
+        told = [self._mean, self._counts, lambda _: self.choice]
+        if self.has_class("-weighted"):
+            told.insert(1, lambda _: self._by_traffic())
+        groups = told[y](width - 2) if y < len(told) else ()
         pieces: list[Piece] = [("plain", " "), *joined(list(groups), width - 2)] if groups else []
         return self.line(pieces, width)
 
@@ -67,23 +72,34 @@ class Headline(Painted):
             return [(("strong", "NDCG@10"), ("plain", f" {left} → {right}"))]
         before, after = summary.means
         delta = after - before
-        ink = "faint" if abs(delta) < 5e-4 else "gain" if delta > 0 else "loss"
         sides: list[Piece] = [
             ("strong", "NDCG@10 "),
             ("faint", f"{left} "),
             ("plain", measure(before)),
             ("faint", f" → {right} "),
             ("plain", f"{measure(after)} "),
-            (ink, change(delta)),
+            (_ink(delta), change(delta)),
         ]
         found = summary.delta
-        if found is not None and found.low is not None and found.high is not None:
-            sides.append(("plain", f" [{change(found.low)}, {change(found.high)}]"))
+        sides += _interval(found)
         short = [tuple(sides), (("plain", f"n {summary.n:,}"),)]
         if found is None or found.visible is None:
             return short
         sees = f"n {summary.n:,} sees ±{measure(min(found.visible, LARGEST_DELTA))}"
         return _that_fits(width, [tuple(sides), (("plain", sees),)], short)
+
+    def _by_traffic(self) -> list[Sequence[Piece]]:
+        found = self.summary.weighted
+        if found is None or found.delta is None:
+            none = "no weight among these" if self.summary.delta is not None else ""
+            return [(("faint", "by traffic"),), (("faint", none),)][: 1 + bool(none)]
+        means: Sequence[Piece] = (
+            ("faint", "by traffic "),
+            ("plain", f"{measure(found.baseline)} → {measure(found.candidate)} "),
+            (_ink(found.delta), change(found.delta)),
+            *_interval(found),
+        )
+        return [means, (("plain", f"n {found.n:,}, effective {found.n_effective:.1f}"),)]
 
     def _counts(self, width: int) -> list[Sequence[Piece]]:
         summary = self.summary
@@ -115,6 +131,17 @@ class Headline(Painted):
             [*groups, (("faint", left_out),)],
             [*groups, (("faint", f"{summary.excluded:,} left out"),)],
         )
+
+
+def _ink(delta: float) -> str:
+    return "faint" if abs(delta) < 5e-4 else "gain" if delta > 0 else "loss"
+
+
+def _interval(found: Any | None) -> list[Piece]:
+    """Of a `Delta` or a `Weighted`; nothing where it has none."""
+    if found is None or found.low is None or found.high is None:
+        return []
+    return [("plain", f" [{change(found.low)}, {change(found.high)}]")]
 
 
 def _that_fits(

@@ -8,6 +8,7 @@ from typing import Any
 
 from textual.message import Message
 
+from engine.catalog.queries import weight_of
 from workbench.text import change, fit, measure, printable
 from workbench.widgets.painted import Piece
 from workbench.widgets.row_list import RowList
@@ -32,6 +33,11 @@ class QueryRow:
     rbo: float | None
     judged: float | None
     deltas: Mapping[str, float | None]
+
+    @property
+    def weight(self) -> float | None:
+        """The query's traffic; None where nothing is known of it."""
+        return weight_of(self.columns)
 
 
 @dataclass(frozen=True, slots=True)
