@@ -101,7 +101,7 @@ def title_of(ws: Workspace, product_id: str) -> str:
     if title is None:
         raise RankbenchError(
             f"The catalog has no product {product_id!r}.",
-            f"Is it {near!r}?" if near else "`rankbench search QUERY --json` shows the ids.",
+            f"Is it {near!r}?" if near else "`rankbench search QUERY --ids` shows them.",
         )
     return title
 
