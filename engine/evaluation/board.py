@@ -26,6 +26,7 @@ class Cell:
         n: queries in the means; seen: queries of the set left out because a side has seen them.
         baseline, candidate: mean catalog NDCG@10; None without a query.
         delta: candidate minus baseline.
+        floor: mean of what a random ranking scores.
     """
 
     side: str
@@ -35,6 +36,7 @@ class Cell:
     baseline: float | None
     candidate: float | None
     delta: Delta
+    floor: float | None
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "delta": self.delta.to_json()}
@@ -45,12 +47,15 @@ def board(
     baseline: str,
     sides: Sequence[str] = (),
     progress: Callable[[str, int, int], None] | None = None,
+    *,
+    verdicts: bool = True,
 ) -> list[Cell]:
     """Catalog NDCG@10 of each side against `baseline` on each query set.
 
     Args:
         sides: side names; by default every encoder that is indexed, and bm25.
         progress: called with (side, queries done, queries).
+        verdicts: whether people's verdicts count; without them the imported judgments alone do.
 
     Returns:
         By side, then: all queries, the three splits, the named sets; those without a query left
@@ -67,7 +72,7 @@ def board(
     cells: list[Cell] = []
     for side in chosen:
         if side != baseline:
-            found = _whole(comparer, baseline, side, progress)
+            found = _whole(comparer, baseline, side, progress, verdicts)
             cells += _cells(side, found, named)
     return cells
 
@@ -77,13 +82,14 @@ def _whole(
     baseline: str,
     side: str,
     progress: Callable[[str, int, int], None] | None,
+    verdicts: bool,
 ) -> Evaluation:
     settings = comparer.ws.settings
     tell = None if progress is None else lambda done, total: progress(side, done, total)
     return evaluate(
         comparer.side(baseline),
         comparer.side(side),
-        comparer.judged_queries(),
+        comparer.judged_queries() if verdicts else comparer.imported_queries(),
         comparer.titles(),
         gains=settings.gains,
         unchanged=settings.unchanged,
@@ -116,6 +122,7 @@ def _cells(side: str, whole: Evaluation, named: Mapping[str, frozenset[str]]) ->
                 found.baseline[PRIMARY],
                 found.candidate[PRIMARY],
                 found.delta[PRIMARY],
+                found.floor[PRIMARY],
             )
         )
     return cells

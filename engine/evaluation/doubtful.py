@@ -2,7 +2,9 @@
 
 Contradictory: one query (or an equivalent spelling of it, by the one normaliser) and product with
 different grades by different sources. A source is a judge, by what stands of his verdicts, or an
-imported file, by its newest import: a file that was corrected and read again contradicts nothing.
+imported file, by the newest import that has the pair: a grade that was corrected and read again
+contradicts nothing. A row that was taken out of a file is kept, and counts until another import or
+a person grades the pair: it is told as of an earlier import.
 
 Duplicate: a pair that stands twice under two ids of one query, so that it counts twice in every
 mean; or two products of one query whose encoded text is the same and whose grades differ, so that
@@ -25,6 +27,7 @@ from typing import Any
 
 from engine.catalog.queries import JudgedQuery
 from engine.evaluation.evaluate import RankedSide
+from engine.evaluation.prepared import prepared
 from engine.index.store import read_items
 from engine.measures import CATALOG_DEPTH
 from engine.ranking.comparer import Comparer
@@ -34,18 +37,22 @@ from engine.records.merged import place_of
 DEEP = 100
 HIGH = 3
 CONTRADICTORY, DUPLICATE, SUSPICIOUS = KINDS = ("contradictory", "duplicate", "suspicious")
-_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A grade as one source gave it: the name of a judge, or the path of a file."""
+    """A grade as one source gave it: the name of a judge, or the path of a file.
+
+    Attributes:
+        earlier: the file was imported again since.
+    """
 
     query_id: str
     query: str
     product_id: str
     grade: str
     source: str
+    earlier: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +143,7 @@ def contradictory(
     """Pairs that sources grade differently, the widest apart first.
 
     Args:
-        imported: of every import, oldest first.
+        imported: of every import, oldest first (`Records.every_judgment`).
         said: standing verdicts, oldest first.
         separated: cleaned queries that share nothing with their equivalents.
     """
@@ -225,18 +232,12 @@ def suspicious(
         return []
     deep: list[tuple[int, Doubt]] = []
     high: list[tuple[int, Doubt]] = []
-    for start in range(0, len(queries), _AT_ONCE):
-        part = queries[start : start + _AT_ONCE]
-        for side in sides:
-            side.prepare([query.query for query in part])
-        for number, query in enumerate(part, start + 1):
-            ranks = {side.name: side.rank(query.query).ranks() for side in sides}
-            if all(ranks.values()):
-                for product, grade in query.grades.items():
-                    if product in catalog and (query.query_id, product) not in looked_at:
-                        _suspect(query.query, product, grade, ranks, deep, high)
-            if progress is not None:
-                progress(number, len(queries))
+    for query in prepared(sides, queries, progress):
+        ranks = {side.name: side.rank(query.query).ranks() for side in sides}
+        if all(ranks.values()):
+            for product, grade in query.grades.items():
+                if product in catalog and (query.query_id, product) not in looked_at:
+                    _suspect(query.query, product, grade, ranks, deep, high)
     deep.sort(key=lambda pair: (-pair[0], pair[1].query, pair[1].product_id))
     high.sort(key=lambda pair: (pair[0], pair[1].query, pair[1].product_id))
     return [doubt for _, doubt in (*deep, *high)]
@@ -271,7 +272,10 @@ def _by_source(rows: Sequence[Given]) -> dict[str, str]:
 
     A file is named as it is called, without its directory.
     """
-    names = [Path(row.source).name or row.source for row in rows]
+    names = [
+        (Path(row.source).name or row.source) + (", earlier import" if row.earlier else "")
+        for row in rows
+    ]
     found: dict[str, str] = {}
     for name, row in zip(names, rows, strict=True):
         label = f"{name}, {row.query_id}" if names.count(name) > 1 and row.query_id else name

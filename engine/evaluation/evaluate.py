@@ -14,6 +14,7 @@ from engine.evaluation.bounds import ndcg_delta_bounds
 from engine.evaluation.breakdowns import DERIVED, derive, in_order
 from engine.evaluation.frame import Evaluation, Group, Measures, QueryRow, SideMeans
 from engine.evaluation.intervals import RESAMPLES, paired_deltas
+from engine.evaluation.prepared import prepared
 from engine.evaluation.select import select
 from engine.evaluation.traffic import weighted_means
 from engine.measures import (
@@ -29,8 +30,6 @@ from engine.measures.floor import ndcg_floor, rbo_ideal_floor, rbo_ideal_strict_
 from engine.measures.query import CANDIDATES, measure_query, measure_unanswered
 from engine.measures.rbo import rbo
 from engine.ranking.ranking import Ranking
-
-_ENCODED_AT_ONCE = 16
 
 __all__ = [
     "Evaluation",
@@ -93,7 +92,7 @@ def evaluate(
             than the catalog's ids and these queries' grades give.
         resamples, seed: of the intervals and p values.
         keep_rankings: keep the rankings, which `write_runs` needs.
-        progress: called with (queries done, queries) after each.
+        progress: as in `prepared`.
 
     Raises:
         UsageError: another candidate set.
@@ -102,19 +101,11 @@ def evaluate(
     _check(queries, gains, candidates, p)
     catalog = catalog_ids if isinstance(catalog_ids, (set, frozenset)) else frozenset(catalog_ids)
     kept, excluded, absent = _in_catalog(queries, catalog, gains)
-    texts = [query.query for query, _ in kept]
-    for start in range(0, len(texts), _ENCODED_AT_ONCE):
-        # Before each part, so that a caller who shares the thread gets its turn.
-        if progress is not None:
-            progress(0, len(kept))
-        for side in (baseline, candidate):
-            side.prepare(texts[start : start + _ENCODED_AT_ONCE])
     rows = []
-    for done, (query, grades) in enumerate(kept, 1):
+    ready = prepared((baseline, candidate), [query for query, _ in kept], progress)
+    for query, (_, grades) in zip(ready, kept, strict=True):
         row = _row(baseline, candidate, query, grades, gains, candidates, p, len(catalog))
         rows.append(row if keep_rankings else replace(row, rankings=None))
-        if progress is not None:
-            progress(done, len(kept))
     every = summarise(rows, unchanged=unchanged, resamples=resamples, seed=seed)
     return Evaluation(
         baseline=_side_means(baseline, every.baseline, rows),

@@ -137,6 +137,7 @@ class Evaluation:
         rows: the queries of the mean, in their order.
         query_set: the name of the set that the queries are of, "" for all judged ones.
         weighted: measure -> traffic-weighted means; empty where no query has a weight.
+        judgments: "all", or "imported" where people's verdicts do not count.
     """
 
     baseline: SideMeans
@@ -156,6 +157,7 @@ class Evaluation:
     rows: tuple[QueryRow, ...]
     query_set: str = ""
     weighted: Mapping[str, Weighted] = field(default_factory=dict)
+    judgments: str = "all"
 
     @property
     def chosen(self) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.catalog.normalise import clean_query
 from engine.catalog.queries import JudgedQuery
 from engine.errors import RankbenchError
 from engine.evaluation.frame import Evaluation
@@ -15,6 +14,7 @@ from engine.evaluation.query_set import evaluate_chosen, evaluate_query_set
 from engine.evaluation.rules import Rule, check_candidates
 from engine.measures import PRIMARY
 from engine.ranking.comparer import Comparer
+from engine.records import Verdicts, find_queries
 
 _FEWEST_RESAMPLES = 100
 _NAMED = 10
@@ -154,7 +154,7 @@ def run_gate(
 
     Args:
         rules: at least one where nothing is protected.
-        protect: query texts, found as a search finds them (case, spacing and plural apart).
+        protect: query texts or ids, found as `find_queries` finds them.
         baseline, candidate, candidates, split, query_set, verdicts, progress: as in
             `evaluate_query_set`.
 
@@ -169,7 +169,11 @@ def run_gate(
     chosen: list[JudgedQuery] = []
 
     def choose(queries: Sequence[JudgedQuery], _: object) -> list[JudgedQuery]:
-        chosen.extend(find_queries(comparer, protect, queries))
+        with Verdicts(comparer.ws.records_path) as verdicts:
+            found, missing = find_queries(protect, queries, verdicts.separated())
+        if missing:
+            raise _cannot_protect(missing, "are not judged")
+        chosen.extend(found)
         return chosen
 
     if protect:
@@ -226,34 +230,6 @@ def protected_of(evaluation: Evaluation, queries: Sequence[JudgedQuery]) -> tupl
             Protected(row.query_id, row.query, row.split, row.seen, before, after, delta, harmed)
         )
     return tuple(found)
-
-
-def find_queries(
-    comparer: Comparer, texts: Sequence[str], queries: Sequence[JudgedQuery]
-) -> list[JudgedQuery]:
-    """The queries of these texts, each once; the exact text before another spelling of it.
-
-    Raises:
-        RankbenchError: some are not judged; names them.
-    """
-    by_id = {query.query_id: query for query in queries}
-    by_text = {clean_query(query.query): query for query in reversed(queries)}
-    found: dict[str, JudgedQuery] = {}
-    missing = []
-    for text in texts:
-        query = by_text.get(clean_query(text)) or _spelled(comparer, text, by_id)
-        if query is None:
-            missing.append(text)
-        else:
-            found[query.query_id] = query
-    if missing:
-        raise _cannot_protect(missing, "are not judged")
-    return list(found.values())
-
-
-def _spelled(comparer: Comparer, text: str, by_id: Mapping[str, JudgedQuery]) -> JudgedQuery | None:
-    found = comparer.find_query(text)
-    return by_id.get(found.query_id) if found is not None else None
 
 
 def _cannot_protect(names: Sequence[str], why: str) -> RankbenchError:

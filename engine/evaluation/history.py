@@ -11,7 +11,7 @@ import json
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from engine.errors import RankbenchError
@@ -25,10 +25,8 @@ INPUTS: Mapping[str, str] = {
     "queries": "the queries of the mean",
     "judgments": "the judgments",
     "measures": "gains or measures",
-    "baseline encoder": "the baseline's weights",
-    "candidate encoder": "the candidate's weights",
 }
-"""What a score rests on -> how a person calls it, in the order in which it is told."""
+"""What a score rests on beside its side -> how a person calls it, in the order of telling."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +40,11 @@ class PastRun:
         baseline, candidate: side names.
         query_set: "" for all judged queries.
         n, excluded: queries in the means, and left out.
-        inputs: name (of `INPUTS`) -> hash.
+        inputs: name (of `INPUTS`, "baseline encoder", "candidate encoder") -> hash.
         means: "baseline" and "candidate" -> measure -> mean.
         delta: measure -> mean, low, high, p, improved, unchanged, harmed, n.
+        judgments: "all", or "imported" where people's verdicts did not count.
+        floor: measure -> mean of what a random ranking scores; empty in lines of older versions.
     """
 
     number: int
@@ -60,11 +60,14 @@ class PastRun:
     inputs: Mapping[str, str]
     means: Mapping[str, Mapping[str, float | None]]
     delta: Mapping[str, Mapping[str, float | int | None]]
+    judgments: str = "all"
+    floor: Mapping[str, float | None] = field(default_factory=dict)
 
     @property
     def question(self) -> tuple[str, ...]:
         """What was asked: runs with the same one are a series."""
-        return (self.baseline, self.candidate, self.query_set, self.split, self.candidates)
+        queries = (self.query_set, self.split, self.candidates, self.judgments)
+        return (self.baseline, self.candidate, *queries)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -85,6 +88,7 @@ def remember(ws: Workspace, evaluation: Evaluation, command: str) -> None:
         "query_set": evaluation.query_set,
         "split": evaluation.split,
         "candidates": evaluation.candidates,
+        "judgments": evaluation.judgments,
         "n": evaluation.queries,
         "excluded": len(evaluation.excluded),
         "inputs": {
@@ -96,6 +100,7 @@ def remember(ws: Workspace, evaluation: Evaluation, command: str) -> None:
             "candidate": dict(evaluation.candidate.means),
         },
         "delta": {name: delta.to_json() for name, delta in evaluation.delta.items()},
+        "floor": dict(evaluation.floor),
     }
     data = (json.dumps(line) + "\n").encode()
     path = ws.reports_dir / FILE_NAME
@@ -132,24 +137,35 @@ def past_runs(ws: Workspace) -> tuple[list[PastRun], int]:
 
 
 def changed(before: PastRun, after: PastRun) -> tuple[str, ...]:
-    """What the two rest on that differs, in a person's words; empty where they compare."""
+    """All that differs, in a person's words: `changed_sides`, then `changed_inputs`."""
+    return changed_sides(before, after) + changed_inputs(before, after)
+
+
+def changed_sides(before: PastRun, after: PastRun) -> tuple[str, ...]:
+    """Which sides differ, or what answers under the same name: what runs are there to compare."""
     found = []
     for place in ("baseline", "candidate"):
-        if getattr(before, place) != getattr(after, place):
+        side, key = getattr(after, place), f"{place} encoder"
+        if getattr(before, place) != side:
             found.append(f"the {place}")
-    for name, what in (
-        ("query_set", "the query set"),
-        ("split", "the split"),
-        ("candidates", "the candidates"),
-    ):
-        if getattr(before, name) != getattr(after, name):
-            found.append(what)
-    told = {"baseline encoder": "the baseline", "candidate encoder": "the candidate"}
-    # The judgments' hash is of the chosen queries': over other queries it tells nothing.
-    told["judgments"] = INPUTS["queries"]
+        elif before.inputs.get(key) != after.inputs.get(key):
+            what = "rankings" if side.startswith("run:") else "weights"
+            found.append(f"the {place}'s {what}")
+    return tuple(found)
+
+
+def changed_inputs(before: PastRun, after: PastRun) -> tuple[str, ...]:
+    """What both rest on that differs; empty where they compare."""
+    asked = {"query_set": "the query set", "split": "the split", "candidates": "the candidates"}
+    found = [what for name, what in asked.items() if getattr(before, name) != getattr(after, name)]
     for name, what in INPUTS.items():
-        if before.inputs.get(name) != after.inputs.get(name) and told.get(name) not in found:
-            found.append(what)
+        if before.inputs.get(name) == after.inputs.get(name):
+            continue
+        if name == "judgments" and INPUTS["queries"] in found:
+            continue  # the hash is of the chosen queries': over other queries it tells nothing
+        if name == "judgments" and before.judgments != after.judgments:
+            what = "whose judgments count"
+        found.append(what)
     return tuple(found)
 
 

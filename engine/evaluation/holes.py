@@ -18,11 +18,11 @@ from typing import Any, Protocol
 from engine.catalog.queries import JudgedQuery
 from engine.evaluation.bounds import DeltaRoom
 from engine.evaluation.evaluate import RankedSide
+from engine.evaluation.prepared import prepared
 from engine.measures import CATALOG_DEPTH
 from engine.measures.judged import judged
 
 DEPTH = 10
-_AT_ONCE = 16
 _ZERO = 1e-12
 """Means closer to 0 than this differ from it by rounding only."""
 
@@ -58,13 +58,15 @@ class TopTens:
     """What two sides rank first for the queries of a split; grading changes nothing in it.
 
     Attributes:
-        baseline, candidate: (side name, index build, encoder fingerprint).
+        baseline, candidate: (side name, index build, `Side.fingerprint`).
+        query_set: the name of the set that the queries are of, "" for all judged ones.
     """
 
     baseline: tuple[str, str, str]
     candidate: tuple[str, str, str]
     split: str
     queries: tuple[TopTen, ...]
+    query_set: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +141,19 @@ class Holes:
     bounds: tuple[float, float] | None
     queue: tuple[Hole, ...]
     settled_after: int | None
+    query_set: str = ""
+
+    @property
+    def chosen(self) -> str:
+        """What the queries are called, as `Evaluation.chosen`."""
+        return f"{self.query_set}, {self.split}" if self.query_set else self.split
 
     def to_json(self, k: int | None = None) -> dict[str, Any]:
         """The first `k` holes of the queue, or all of them, with what they rest on."""
         return {
             "queries": self.queries,
             "excluded": self.excluded,
+            "set": self.query_set or None,
             "split": self.split,
             "baseline": self.baseline.to_json(),
             "candidate": self.candidate.to_json(),
@@ -168,19 +177,11 @@ def rank_top_tens(
     Args:
         queries: as `select` chose them.
         split: the name of the selection, for the record.
-        progress: called with (queries done, queries) after each.
+        progress: as in `prepared`.
     """
     found: list[TopTen] = []
-    for start in range(0, len(queries), _AT_ONCE):
-        if progress is not None:
-            progress(len(found), len(queries))
-        part = queries[start : start + _AT_ONCE]
-        for side in (baseline, candidate):
-            side.prepare([query.query for query in part])
-        for query in part:
-            found.append(_top_ten(baseline, candidate, query))
-            if progress is not None:
-                progress(len(found), len(queries))
+    for query in prepared((baseline, candidate), queries, progress):
+        found.append(_top_ten(baseline, candidate, query))
     names = [(side.name, side.build, side.fingerprint) for side in (baseline, candidate)]
     return TopTens(names[0], names[1], split, tuple(found))
 
@@ -221,6 +222,7 @@ def find_holes(
         bounds=_bounds(rooms, ()) if n else None,
         queue=queue,
         settled_after=_settled_after(rooms, queue) if n else None,
+        query_set=tops.query_set,
     )
 
 

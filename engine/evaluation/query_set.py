@@ -109,7 +109,8 @@ def evaluate_chosen(
     )
     derived = derive(found.rows, queries, comparer.categories())
     rows = (replace(row, derived=derived[row.query_id]) for row in found.rows)
-    return replace(found, rows=tuple(rows), query_set=query_set)
+    judgments = "all" if verdicts else "imported"
+    return replace(found, rows=tuple(rows), query_set=query_set, judgments=judgments)
 
 
 def _of_set(
@@ -128,12 +129,18 @@ def top_tens(
     candidate: str = "",
     split: str = "unseen",
     progress: Callable[[int, int], None] | None = None,
+    *,
+    query_set: str = "",
 ) -> TopTens:
-    """What both sides rank first for a split of the query set; errors as `evaluate_query_set`."""
+    """What both sides rank first for a split of the query set, or of the named set `query_set`.
+
+    Raises:
+        As `evaluate_query_set`.
+    """
     names = (baseline, candidate or comparer.default_candidate())
     sides = [comparer.side(name) for name in names]
-    queries = select(comparer.judged_queries(), split, sides)
-    return rank_top_tens(sides[0], sides[1], queries, split, progress)
+    queries = select(_of_set(comparer, comparer.judged_queries(), query_set), split, sides)
+    return replace(rank_top_tens(*sides, queries, split, progress), query_set=query_set)
 
 
 def holes_of(comparer: Comparer, tops: TopTens) -> Holes:

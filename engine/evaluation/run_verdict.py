@@ -17,12 +17,11 @@ from engine.evaluation.evaluate import RankedSide
 from engine.evaluation.frame import Evaluation
 from engine.evaluation.intervals import Delta
 from engine.evaluation.moved import median_ranks
-from engine.measures import CATALOG_DEPTH
+from engine.measures import CATALOG_DEPTH, PRIMARY
 from engine.measures.query import measure_search
 
 SAFE_LOW = -0.02
 """A run whose unseen catalog NDCG@10 delta has its lower end above this is safe to try."""
-PRIMARY = "ndcg@10"
 _WORST = 5
 
 

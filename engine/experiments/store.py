@@ -20,6 +20,7 @@ from engine.errors import RankbenchError
 from engine.evaluation.pair_cosines import Fields, Pair
 from engine.evaluation.runs import whole_gains
 from engine.formats.runs import write_qrels, write_run
+from engine.formats.writing import inert_cell, plain_cell
 from engine.index.store import catalog_hash
 from engine.records import Records
 from engine.training.examples import queries_hash
@@ -28,6 +29,7 @@ from engine.workspace import Workspace, unwritable
 
 LOCK = ".running.lock"
 _FORMAT = 2
+_PAIR_TEXTS = ("query_id", "product_id", "field", "grade")
 Scores = Mapping[str, Mapping[str, float | None]]
 """Query id -> measure -> value."""
 
@@ -181,7 +183,9 @@ class Store:
             ) as file:
                 lines = csv.writer(file)
                 lines.writerow(item.name for item in dataclasses.fields(Pair))
-                lines.writerows(dataclasses.astuple(pair) for pair in pairs)
+                for pair in pairs:
+                    *texts, cosine = dataclasses.astuple(pair)
+                    lines.writerow([*map(inert_cell, texts), cosine])
         except OSError as error:
             raise unwritable(self.path, error) from None
 
@@ -195,7 +199,10 @@ class Store:
         try:
             with path.open(newline="", encoding="utf-8") as file:
                 return [
-                    Pair(**{**line, "cosine": float(line["cosine"])})
+                    Pair(
+                        cosine=float(line["cosine"]),
+                        **{name: plain_cell(line[name]) for name in _PAIR_TEXTS},
+                    )
                     for line in csv.DictReader(file)
                 ]
         except (OSError, ValueError, TypeError, KeyError) as error:

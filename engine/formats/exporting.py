@@ -9,7 +9,7 @@ from pathlib import Path
 from engine.catalog.normalise import clean_query
 from engine.catalog.queries import JudgedQuery
 from engine.formats.trec import decode_id, encode_id, topics_beside
-from engine.formats.writing import csv_line, write_lines
+from engine.formats.writing import csv_line, inert_cell, write_lines
 from engine.records import Verdict, merge
 
 FORMATS = ("csv", "quepid", "trec", "opensearch")
@@ -20,7 +20,8 @@ def write_judged(path: Path, queries: Sequence[JudgedQuery], form: str) -> tuple
     """Write judged queries in one of `FORMATS`, sorted by query and product; returns the files.
 
     Ratings are 3, 2, 1, 0 for E, S, C, I where the form wants numbers. TREC has a second file
-    with the queries' texts (`topics_beside`).
+    with the queries' texts (`topics_beside`). A cell of a CSV that a spreadsheet would take for a
+    formula gets an apostrophe in front, which `read_judgments` takes off.
 
     Raises:
         RankbenchError: a file cannot be written.
@@ -46,6 +47,9 @@ def not_carried(queries: Sequence[JudgedQuery], form: str) -> list[str]:
     if form in ("quepid", "opensearch"):
         lost.append("query ids")
     products = {product for query in queries for product in query.grades}
+    inert = sum(inert_cell(text) != text for text in {*products, *(q.query for q in queries)})
+    if form == "quepid" and inert:
+        lost.append(f"texts that look like a formula, without an apostrophe in front ({inert:,})")
     odd = sum(decode_id(encode_id(product)) != product for product in products)
     if form == "trec" and odd:
         lost.append(f"product ids with unusual white space ({odd:,})")
@@ -88,18 +92,22 @@ def verdicts_not_carried(verdicts: Sequence[Verdict]) -> list[str]:
 
 def _csv(queries: Sequence[JudgedQuery]) -> Iterator[str]:
     further = sorted({name for query in queries for name in query.columns})
-    yield csv_line(["query_id", "query", "product_id", "label", "split", *further])
+    yield _line(["query_id", "query", "product_id", "label", "split", *further])
     for query in queries:
         rest = [query.split, *(query.columns.get(name, "") for name in further)]
         for product, grade in sorted(query.grades.items()):
-            yield csv_line([query.query_id, query.query, product, grade, *rest])
+            yield _line([query.query_id, query.query, product, grade, *rest])
 
 
 def _quepid(queries: Sequence[JudgedQuery]) -> Iterator[str]:
     yield "query,docid,rating\n"
     for query in queries:
         for product, grade in sorted(query.grades.items()):
-            yield csv_line([query.query, product, str(RATINGS[grade])])
+            yield _line([query.query, product, str(RATINGS[grade])])
+
+
+def _line(cells: Sequence[str]) -> str:
+    return csv_line([inert_cell(cell) for cell in cells])
 
 
 def _qrels(queries: Sequence[JudgedQuery]) -> Iterator[str]:

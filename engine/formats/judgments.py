@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
@@ -21,7 +21,8 @@ from engine.formats.grades import (
     map_grades,
     map_order,
 )
-from engine.formats.tables import load_json, load_table
+from engine.formats.tables import Table, load_json, load_table
+from engine.formats.writing import FORMULA
 
 _QUERIES_TODO = "Name a file with the queries' texts: `--queries FILE` (query_id, query)."
 
@@ -155,7 +156,7 @@ def read_queries(path: Path) -> pl.DataFrame:
         text = decode(raw, path).text
         if trec.is_topics(text):
             return trec.parse_topics(text, path)
-    frame = load_table(path).frame
+    frame = _table(path).frame
     known = {
         "query_id": (*JUDGMENT_NAMES["query_id"], "id", "_id", "number"),
         "query": (*JUDGMENT_NAMES["query"], "text", "title"),
@@ -195,7 +196,7 @@ def _load(path: Path) -> _Raw:
                 return _parsed(opensearch.parse_judgments(value, path), "opensearch", text.notes)
         elif trec.is_qrels(body):
             return _parsed(trec.parse_qrels(text.text, path), "qrels", text.notes)
-    table = load_table(path)
+    table = _table(path)
     names = table.frame.columns
     kind = "csv"
     if "esci_label" in names:
@@ -208,6 +209,16 @@ def _load(path: Path) -> _Raw:
         kind = "wands"
     frame = _renamed(table.frame, match_names(names, JUDGMENT_NAMES))
     return _Raw(frame, kind, tuple(names), table.notes)
+
+
+def _table(path: Path) -> Table:
+    """The table, its text as it was before it was made inert for a CSV (`writing.inert_cell`)."""
+    table = load_table(path)
+    if table.format != "csv":
+        return table
+    return replace(
+        table, frame=table.frame.with_columns(pl.all().str.replace(f"^'({FORMULA})", "$1"))
+    )
 
 
 def _parsed(frame: pl.DataFrame, kind: str, notes: tuple[str, ...]) -> _Raw:

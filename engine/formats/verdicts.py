@@ -2,7 +2,8 @@
 
 The CSV has one line a verdict whatever its text, sorted by query, product and judge, so that a
 version control system shows what changed: a backslash, a line end or another control character
-inside a field is written as `\\\\`, `\\n`, `\\r` or `\\x07`. Times are ISO 8601 in UTC.
+inside a field is written as `\\\\`, `\\n`, `\\r` or `\\x07`, and so is the first character of one
+that a spreadsheet would take for a formula (`\\x3d` for `=`). Times are ISO 8601 in UTC.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 from engine.errors import RankbenchError
 from engine.formats.encoding import read_text
 from engine.formats.grades import WORDS
-from engine.formats.writing import csv_line, write_lines
+from engine.formats.writing import csv_line, inert_cell, write_lines
 from engine.records import Verdict
 
 COLUMNS = (
@@ -193,14 +194,15 @@ def _seconds(text: str) -> float:
 
 
 def _escape(text: str) -> str:
-    def code(found: re.Match[str]) -> str:
-        character = found[0]
+    def code(character: str) -> str:
         wide = ord(character) > 0xFF
         return _ESCAPED.get(character) or (
             f"\\u{ord(character):04x}" if wide else f"\\x{ord(character):02x}"
         )
 
-    return _TO_ESCAPE.sub(code, text)
+    escaped = _TO_ESCAPE.sub(lambda found: code(found[0]), text)
+    # An apostrophe would do too, and yet be a part of the text of files written before.
+    return escaped if inert_cell(escaped) == escaped else code(escaped[0]) + escaped[1:]
 
 
 def _unescape(text: str) -> str:

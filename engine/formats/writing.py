@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -43,14 +44,20 @@ def csv_line(cells: Sequence[str]) -> str:
 
 
 # A spreadsheet takes a cell that begins so for a formula (OWASP, "CSV Injection"), in full-width
-# forms too.
-_FORMULA = tuple("=+-@\t\r\n＝＋－＠")
+# forms too. With apostrophes in front it is none; it gets one more, so that reading takes off one.
+FORMULA = "'*[ \u00a0\ufeff]*[=+\\-@\t\r\n＝＋－＠]"
+_FORMULA = re.compile(FORMULA)
 
 
 def inert_cell(text: str) -> str:
-    """`text` for a cell that a spreadsheet shows and never computes.
+    """`text` for a cell that a spreadsheet shows and never computes; `plain_cell` undoes it.
 
     One that would be taken for a formula gets an apostrophe in front. For text that people or a
     catalog wrote; numbers of ours keep their minus sign and do not go through here.
     """
-    return f"'{text}" if text.lstrip(" \u00a0\ufeff").startswith(_FORMULA) else text
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def plain_cell(cell: str) -> str:
+    """The text that `inert_cell` made `cell` of."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell

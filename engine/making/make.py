@@ -151,12 +151,14 @@ def name_queries(workspace: Workspace, name: str, texts: Sequence[str]) -> tuple
     Raises:
         RankbenchError: none is judged, or as `QuerySets.define`.
     """
-    from engine.records import QuerySets, Records, find_queries
+    from engine.records import QuerySets, Records, Verdicts, find_queries
 
+    with Verdicts(workspace.records_path) as verdicts:
+        separated = verdicts.separated()
     with Records(workspace.records_path) as records:
-        found, unknown = find_queries(texts, records.judged_queries())
+        found, unknown = find_queries(texts, records.judged_queries(), separated)
     with QuerySets(workspace.records_path) as sets:
-        return sets.define(name, found), unknown
+        return sets.define(name, (query.query_id for query in found)), unknown
 
 
 def read_judged(workspace: Workspace, judged: JudgmentFile, source: Path) -> findings.Imported:

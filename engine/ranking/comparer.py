@@ -165,7 +165,7 @@ class Comparer:
         return self._judged.words(self._judged.find(text))
 
     def fingerprint(self, name: str) -> str:
-        """Of the encoder behind the side `name`; "" for bm25 and a run, or while not indexed."""
+        """Of the encoder or run behind the side `name`; "" for bm25, or while not there yet."""
         if name in self._open:
             return self._open[name][1].fingerprint
         encoder = parse_side(name).encoder

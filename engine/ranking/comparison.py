@@ -49,7 +49,7 @@ class SideResult:
         hits: the rows shown.
         measures: name -> value in [0, 1], None where undefined.
         unanswered: whether the side (a run) has no answer to the query; its measures are then 0.
-        fingerprint: of the encoder that answered, which a verdict on a hit keeps; "" without one.
+        fingerprint: of what answered (`Side.fingerprint`), which a verdict on a hit keeps.
         found_none: whether its ranking holds none of the judged products.
     """
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -36,7 +38,8 @@ class Side(Protocol):
     Attributes:
         name: as typed.
         build: the index build that answers, or "".
-        fingerprint: of the encoder that answers, or "".
+        fingerprint: of the encoder that answers, or of a run's rankings; "" for bm25, which the
+            catalog decides.
     """
 
     name: str
@@ -206,10 +209,9 @@ class RunSide:
     """
 
     build = ""
-    fingerprint = ""
 
     def __init__(self, name: str, ranked: Mapping[str, Sequence[str]], catalog: Collection[str]):
-        self.name = name
+        self.name, self.fingerprint = name, _rankings_hash(ranked)
         known = set(catalog)
         self._ranked = {
             query: tuple(product for product in products if product in known)
@@ -286,6 +288,14 @@ def open_run_side(name: str, catalog: Collection[str], query_texts: Mapping[str,
             "Give a run whose query ids or texts are the judgments' own.",
         )
     return RunSide(name, known, catalog)
+
+
+def _rankings_hash(ranked: Mapping[str, Sequence[str]]) -> str:
+    """16 hexadecimal digits of what a run ranks for which query."""
+    digest = hashlib.sha256()
+    for query in sorted(ranked):
+        digest.update(json.dumps([query, *ranked[query]]).encode() + b"\n")
+    return digest.hexdigest()[:16]
 
 
 def by_score(scores: Mapping[str, float]) -> Ranking:

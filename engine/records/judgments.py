@@ -199,23 +199,27 @@ class Records(SearchLogs):
             for query_id in sorted(grades)
         ]
 
-    def every_judgment(self, query_set: str = "default") -> list[tuple[str, str, str, str, str]]:
-        """(query id, query, product id, grade, source file) of every import, oldest first.
+    def every_judgment(
+        self, query_set: str = "default"
+    ) -> list[tuple[str, str, str, str, str, bool]]:
+        """(query id, query, product id, grade, source file, earlier) of every import, oldest first.
 
         Those that a newer import replaced too, not those of imports taken back; the query as its
-        newest import has it.
+        newest import has it. `earlier`: the source was imported again since.
         """
         with self._lock:
             last = self.last_import()
             texts = self._texts(query_set, last)
             rows = self._query(
-                "SELECT query_id, product_id, grade, source FROM judgments"
-                " JOIN imports ON imports.id = import_id WHERE judgments.query_set = ?"
-                f" AND import_id NOT IN ({_UNDONE}) ORDER BY judgments.id",
+                "SELECT query_id, product_id, grade, source, import_id < newest FROM judgments"
+                " JOIN (SELECT id, source, max(id) OVER (PARTITION BY source) AS newest FROM imports"
+                f" WHERE query_set = ? AND id NOT IN ({_UNDONE})) AS sources"
+                " ON sources.id = import_id WHERE judgments.query_set = ? ORDER BY judgments.id",
                 query_set,
                 last,
+                query_set,
             )
-        return [(query, texts[query][0], *rest) for query, *rest in rows]
+        return [(query, texts[query][0], *rest, bool(earlier)) for query, *rest, earlier in rows]
 
     def splits(self, query_set: str = "default") -> dict[str, str]:
         """Query id -> "train", "dev" or "test", for the queries that have one."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
-from engine.catalog.normalise import normalise_query
+from engine.catalog.normalise import clean_query
 from engine.catalog.queries import JudgedQuery
 from engine.errors import RankbenchError, UsageError
 from engine.records.database import Database
+from engine.records.merged import place_of
 
 _NAME = re.compile(r"[\w][\w.-]{0,59}")
 _NEWEST = "SELECT name, max(definition) FROM query_sets GROUP BY name"
@@ -86,19 +87,27 @@ class QuerySets(Database):
 
 
 def find_queries(
-    texts: Sequence[str], queries: Sequence[JudgedQuery]
-) -> tuple[list[str], list[str]]:
-    """Ids of the judged queries that read like `texts` (or have one as id), and texts without one.
+    texts: Iterable[str], queries: Sequence[JudgedQuery], separated: Collection[str] = ()
+) -> tuple[list[JudgedQuery], list[str]]:
+    """The judged queries that a list names, each once, and the texts that name none; in order.
 
-    Both in the order of `texts`.
+    A query is named by its exact text, else by an equivalent spelling, else by its id.
+
+    Args:
+        separated: cleaned queries that share nothing with their equivalents.
     """
-    by_text: Mapping[str, str] = {normalise_query(q.query): q.query_id for q in reversed(queries)}
-    ids = {query.query_id for query in queries}
-    found, unknown = [], []
+    known: dict[tuple[str, str], JudgedQuery] = {}
+    for query in reversed(queries):
+        known["id", query.query_id] = query
+        known["place", place_of(query.query, separated)] = query
+        known["text", clean_query(query.query)] = query
+    found: dict[str, JudgedQuery] = {}
+    unknown = []
     for text in texts:
-        query_id = by_text.get(normalise_query(text)) or (text if text in ids else None)
-        if query_id is None:
+        ways = ("text", clean_query(text)), ("place", place_of(text, separated)), ("id", text)
+        query = next((known[way] for way in ways if way in known), None)
+        if query is None:
             unknown.append(text)
         else:
-            found.append(query_id)
-    return found, unknown
+            found[query.query_id] = query
+    return list(found.values()), unknown

@@ -37,7 +37,7 @@ class Verdict:
         query: as it was typed, cleaned.
         grade: "E", "S", "C" or "I".
         bad: flagged as a bad result, rather than graded I in passing.
-        side, rank, encoder: where it was seen: side name, rank from 1, encoder fingerprint;
+        side, rank, encoder: where it was seen: side name, rank from 1, `Side.fingerprint`;
             "", None, "" where nowhere.
         given: Unix seconds, by the clock of the machine it was given on.
         number: of the record, 0 before it is one; the order of verdicts.

@@ -37,6 +37,22 @@ def test_holes_agree_with_eval_and_follow_a_grade(workspace: Path, rankbench: Ra
     assert unseen["queries"] == told["queries"]
 
 
+def test_the_holes_of_a_set_are_those_between_its_bounds(
+    workspace: Path, tmp_path: Path, rankbench: Rankbench
+) -> None:
+    listed = tmp_path / "queries.txt"
+    listed.write_text("hose\nface mask\n")
+    assert rankbench("import", "queries", listed, "--set", "home", "-w", workspace).code == 0
+    asked = (*ALL, "--set", "home", "-w", workspace)
+    told = rankbench("holes", *asked, "-k", "1000", "--json").json
+    measured = rankbench("eval", *asked, "--json").json
+    assert (told["set"], told["queries"]) == ("home", 2)
+    assert told["bounds"]["ndcg@10"] == pytest.approx(measured["bounds"]["ndcg@10"], abs=1e-12)
+    assert {hole["query"] for hole in told["queue"]} == {"hose", "face mask"}
+    assert rankbench("holes", *asked).out.startswith("bm25 against base, 2 queries (home, all)")
+    rankbench("holes", "--set", "away", "-w", workspace).assert_error(1, "away", "home")
+
+
 def test_holes_in_words(workspace: Path, rankbench: Rankbench) -> None:
     told = rankbench("holes", "-w", workspace, *ALL, "-k", "3")
     lines = told.out.splitlines()
@@ -70,6 +86,13 @@ def test_doubtful_judgments_are_listed_and_kept(
     assert doubt["title"] == "Garden hose 15 m"
     assert [d["product_id"] for d in told["duplicate"]] == ["p10"]
     assert told["sides"] == ["bm25", "base"]
+    other.write_text("query_id,query,product_id,label\nn2,nozzle,p10,E\n")
+    kept = rankbench("eval", "-w", workspace, *ALL, "--json").json
+    assert rankbench("import", "judgments", other, "-w", workspace).code == 0
+    assert rankbench("eval", "-w", workspace, *ALL, "--json").json == kept
+    (doubt,) = rankbench("doubtful", "-w", workspace, "--json").json["contradictory"]
+    # The row was taken out of the file, and counts on: it is told, as what it is.
+    assert doubt["evidence"] == {"judgments.csv": "E", "other.csv, earlier import": "I"}
     shown = rankbench("doubtful", "-w", workspace)
     assert "contradictory: 1" in shown.out and "\x1b" not in shown.out
     assert "Nothing was changed." in shown.err

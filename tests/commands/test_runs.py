@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -59,6 +60,71 @@ def test_runs_of_one_question_are_a_series_and_what_changed_is_named(
     assert both["changed"] == ["the candidates", "the judgments"]
 
 
+def test_a_run_file_that_was_overwritten_is_another_input(
+    workspace: Path, tmp_path: Path, rankbench: Any
+) -> None:
+    file = tmp_path / "prod.run"
+    asked = ("--candidate", f"run:{file}", "--split", "all")
+    for product in ("p01", "p01", "p03"):
+        file.write_text(f"q00 Q0 {product} 1 1 prod\n")
+        assert rankbench("eval", "-w", workspace, *asked).code == 0
+    same = rankbench("runs", "1", "2", "-w", workspace).out
+    assert "They rest on the same inputs." in same
+    other = rankbench("runs", "2", "3", "-w", workspace).out
+    assert "what differs: the candidate's rankings." in other
+    since = [
+        line.rsplit("  ", 1)[1] for line in rankbench("runs", "-w", workspace).out.split("\n")[2:4]
+    ]
+    assert since[0] == "+0.0000" and since[1].endswith(", new rankings")
+    first, second, third = rankbench("runs", "-w", workspace, "--json").json
+    assert first["inputs"]["candidate encoder"] == second["inputs"]["candidate encoder"]
+    assert third["changed"] == ["the candidate's rankings"]
+
+
+def test_two_candidates_over_the_same_inputs_compare(workspace: Path, rankbench: Any) -> None:
+    rankbench("eval", "-w", workspace, *BM25)
+    rankbench("eval", "-w", workspace, "--candidate", "base", "--split", "all")
+    both = rankbench("runs", "1", "2", "-w", workspace).out
+    assert "They rest on the same inputs; what differs: the candidate." in both
+    found = rankbench("eval", "-w", workspace, *BM25, "--json").json
+    (row,) = [line.split() for line in both.splitlines() if line.startswith("ndcg@10  ")]
+    assert row[3] == row[6] == f"{found['floor']['ndcg@10']:.4f}"  # a random ranking's, twice
+    rankbench("flag", "canopy tent", "p03", "E", "-w", workspace)
+    rankbench("eval", "-w", workspace, *BM25)
+    other = rankbench("runs", "2", "4", "-w", workspace).out
+    assert "They do not compare: the judgments changed. Different too: the candidate." in other
+
+
+def test_new_weights_under_the_same_name_are_told(workspace: Path, rankbench: Any) -> None:
+    asked = ("--baseline", "bm25", "--candidate", "base", "--split", "all")
+    rankbench("eval", "-w", workspace, *asked)
+    kept = workspace / "reports" / FILE_NAME
+    line = json.loads(kept.read_text())
+    line["inputs"]["candidate encoder"] = "f" * 16
+    kept.write_text(json.dumps(line) + "\n")
+    rankbench("eval", "-w", workspace, *asked)
+    assert rankbench("runs", "-w", workspace).out.splitlines()[2].endswith("+0.0000, new weights")
+
+
+def test_both_modes_of_judging_are_series_of_their_own(workspace: Path, rankbench: Any) -> None:
+    rankbench("eval", "-w", workspace, *BM25)
+    kept = workspace / "reports" / FILE_NAME
+    older = json.loads(kept.read_text())
+    del older["judgments"], older["floor"]  # as lines were before
+    kept.write_text(json.dumps(older) + "\n")
+    rankbench("flag", "canopy tent", "p03", "E", "-w", workspace)
+    for judgments in ("imported", "all", "imported"):
+        rankbench("eval", "-w", workspace, *BM25, "--judgments", judgments)
+    told = rankbench("runs", "-w", workspace, "--json").json
+    assert [run["judgments"] for run in told] == ["all", "imported", "all", "imported"]
+    assert [run["previous"] for run in told] == [None, None, 1, 2]
+    assert [run["changed"] for run in told] == [[], [], ["the judgments"], []]
+    assert "all, imported judgments" in rankbench("runs", "-w", workspace).out
+    two = rankbench("runs", "3", "4", "-w", workspace).out
+    assert "They do not compare: whose judgments count changed." in two
+    assert rankbench("runs", "1", "-w", workspace).code == 0
+
+
 def test_a_damaged_line_is_counted_and_the_others_stay(workspace: Path, rankbench: Any) -> None:
     rankbench("eval", "-w", workspace, *BM25)
     with (workspace / "reports" / FILE_NAME).open("a") as file:
@@ -91,6 +157,21 @@ def test_a_set_of_queries_is_evaluated_alone(
     (run,) = rankbench("runs", "-w", workspace, "--set", "home", "--json").json
     assert run["query_set"] == "home"
     rankbench("eval", "-w", workspace, "--set", "away").assert_error(1, "away", "home")
+
+
+def test_one_list_makes_a_set_and_protects_the_same_queries(
+    workspace: Path, tmp_path: Path, rankbench: Any
+) -> None:
+    more = tmp_path / "more.csv"
+    more.write_text("query_id,query,product_id,label\nn2,pegs,p03,E\n")
+    assert rankbench("import", "judgments", more, "-w", workspace).code == 0
+    file = named(tmp_path, "hoses", "Hose", "hose", "n2")
+    rankbench("import", "queries", file, "--set", "mine", "-w", workspace)
+    evaluated = rankbench("eval", "-w", workspace, *BM25, "--set", "mine", "--per-query", "--json")
+    gate = ("gate", "-w", workspace, "--baseline", "bm25", *BM25, "--protect", file, "--json")
+    in_set = {row["query_id"] for row in evaluated.json["per_query"]}
+    assert in_set == {row["query_id"] for row in rankbench(*gate).json["protected"]}
+    assert in_set == {"q05", "n2"}
 
 
 def test_judgments_can_be_imported_as_a_set(
@@ -143,5 +224,24 @@ def test_every_side_meets_every_set(workspace: Path, tmp_path: Path, rankbench: 
     assert by_set["all"]["candidate"] == pytest.approx(whole["candidate"]["ndcg@10"])
     splits = [by_set[name]["n"] for name in ("train", "dev", "test") if name in by_set]
     assert sum(splits) == 12
+    assert by_set["all"]["floor"] == pytest.approx(whole["floor"]["ndcg@10"])
+    rankbench("flag", "canopy tent", "p03", "E", "-w", workspace)
+    counted = rankbench("eval", "--every", "-w", workspace, "--json").json
+    assert counted != cells
+    imported = ("eval", "--every", "--judgments", "imported", "-w", workspace)
+    assert rankbench(*imported, "--json").json == cells
+    assert "imported judgments alone" in rankbench(*imported).err
     shown = rankbench("eval", "--every", "-w", workspace)
+    assert shown.out.splitlines()[1].endswith("random")
     assert "against base" in shown.out and "one" in shown.out
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("--split", "test"), ("--set", "one"), ("--candidates", "judged"), ("--runs", "DIR"),
+        ("--per-query",), ("--by", "split"), ("--cosines",),
+    ],
+)  # fmt: skip
+def test_what_every_cannot_do_is_refused(made: Path, rankbench: Any, given: Any) -> None:
+    rankbench("eval", "--every", *given, "-w", made).assert_error(2, "--every", given[0])

@@ -111,6 +111,16 @@ def test_sides_are_prepared_and_progress_is_told() -> None:
     assert told == [(0, 3), (1, 3), (2, 3), (3, 3)]
 
 
+def test_no_more_is_prepared_than_is_ranked_next() -> None:
+    base, tuned = sides()
+    ahead: list[int] = []  # a side keeps a few thousand query vectors: a set may be larger
+    evaluate(
+        base, tuned, QUERIES, CATALOG, gains=GAINS,
+        progress=lambda done, _: ahead.append(len(base.prepared) - done),
+    )  # fmt: skip
+    assert max(ahead) == 16 - 1 and len(QUERIES) > 16
+
+
 def test_a_side_that_finds_nothing_counts_as_zero() -> None:
     class Silent(ScoredSide):
         def rank(self, query: str, depth: int = 1000):

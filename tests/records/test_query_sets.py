@@ -56,6 +56,14 @@ def test_records_of_an_older_version_gain_the_sets_and_keep_what_was_said(tmp_pa
 
 
 def test_queries_are_found_by_their_text_in_any_spelling_or_by_id() -> None:
-    queries = [JudgedQuery("q1", "Running shoes"), JudgedQuery("q2", "tent")]
-    found = find_queries(["running  SHOE", "q2", "lamp"], queries)
-    assert found == (["q1", "q2"], ["lamp"])
+    queries = [
+        JudgedQuery("q1", "Running shoes"), JudgedQuery("q2", "tent"),
+        JudgedQuery("q3", "running shoe"), JudgedQuery("q4", "q2"),
+    ]  # fmt: skip
+    listed = ["RUNNING  shoe", "running shoe", "Tents", "tent", "q2", "q3", "lamp"]
+    found, unknown = find_queries(listed, queries)
+    # The exact text goes before another spelling of it, and both before an id.
+    assert [query.query_id for query in found] == ["q1", "q3", "q2", "q4"]
+    assert unknown == ["lamp"]
+    found, unknown = find_queries(["Tents", "tent"], queries, {"tent"})
+    assert [query.query_id for query in found] == ["q2"] and unknown == ["Tents"]

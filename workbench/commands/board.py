@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from engine.measures import PRIMARY
 from engine.workspace import Workspace
+from workbench.commands.evaluate import say_judgments
 from workbench.commands.output import (
     cut,
     emit_json,
+    interval,
     note_small,
     number,
     p_value,
@@ -22,11 +25,11 @@ from workbench.commands.output import (
 if TYPE_CHECKING:
     from engine.evaluation.board import Cell
 
-PRIMARY = "ndcg@10"
 
-
-def show_board(workspace: Workspace, baseline: str, candidate: str | None, as_json: bool) -> None:
-    """Measure and print it; with a candidate, that side alone."""
+def show_board(
+    workspace: Workspace, baseline: str, candidate: str | None, judgments: str, as_json: bool
+) -> None:
+    """Measure and print it; with a candidate, that side alone. `judgments` is as in `eval`."""
     from engine.evaluation.board import board
     from engine.ranking.comparer import Comparer
 
@@ -38,6 +41,7 @@ def show_board(workspace: Workspace, baseline: str, candidate: str | None, as_js
                 baseline,
                 (candidate,) if candidate else (),
                 lambda side, done, total: report(done, total),
+                verdicts=judgments == "all",
             )
     finally:
         comparer.close()
@@ -49,8 +53,13 @@ def show_board(workspace: Workspace, baseline: str, candidate: str | None, as_js
         return
     click.echo(f"catalog {PRIMARY} against {cut(baseline, 40)}, unseen queries of each set")
     headers = ["side", "set", "n", "seen", cut(baseline, 16), "side's", "delta", "95 % interval"]
-    table([*headers, "p", f"+/=/- at {workspace.settings.unchanged:g}"], _rows(cells), left=2)
+    table(
+        [*headers, "p", f"+/=/- at {workspace.settings.unchanged:g}", "random"],
+        _rows(cells),
+        left=2,
+    )
     say("seen: queries left out, since a training of this side or of the baseline knew them.")
+    say_judgments(judgments, ())
     note_small(cell.delta for cell in cells)
 
 
@@ -58,9 +67,6 @@ def _rows(cells: list[Cell]) -> list[list[str]]:
     rows, last = [], ""
     for cell in cells:
         delta = cell.delta
-        interval = "—"
-        if delta.low is not None and delta.high is not None:
-            interval = f"{number(delta.low, sign=True)} to {number(delta.high, sign=True)}"
         rows.append(
             [
                 "" if cell.side == last else cut(cell.side, 24),
@@ -70,9 +76,10 @@ def _rows(cells: list[Cell]) -> list[list[str]]:
                 number(cell.baseline),
                 number(cell.candidate),
                 number(delta.mean, sign=True),
-                interval,
+                interval(delta.low, delta.high),
                 p_value(delta.p),
                 f"{delta.improved}/{delta.unchanged}/{delta.harmed}" if cell.n else "",
+                number(cell.floor),
             ]
         )
         last = cell.side

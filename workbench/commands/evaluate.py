@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
+from engine.errors import UsageError
 from engine.measures import LARGEST_DELTA, PRIMARY
 from engine.workspace import Workspace
 from workbench.commands.hints import hint
@@ -16,6 +18,7 @@ from workbench.commands.output import (
     count,
     cut,
     emit_json,
+    interval,
     note_small,
     number,
     p_value,
@@ -34,6 +37,17 @@ _BY = (
     "The same numbers for each value of a query column, of split or seen, or of head (head, torso, "
     "tail, by the queries' weight), category, length, negation."
 )
+
+
+_NOT_WITH_EVERY = {
+    "split": "--split",
+    "query_set": "--set",
+    "candidates": "--candidates",
+    "runs": "--runs",
+    "per_query": "--per-query",
+    "by": "--by",
+    "cosines": "--cosines",
+}
 
 
 @click.command("eval")
@@ -95,7 +109,10 @@ def command(
     if every:
         from workbench.commands.board import show_board
 
-        show_board(workspace, baseline or workspace.settings.baseline, candidate, as_json)
+        _refuse_beside_every()
+        show_board(
+            workspace, baseline or workspace.settings.baseline, candidate, judgments, as_json
+        )
         return
     from engine.evaluation.cosines import side_cosines
     from engine.evaluation.evaluate import breakdown
@@ -137,6 +154,21 @@ def command(
     note_small(delta for part in (result, *groups.values()) for delta in part.delta.values())
     if per_query:
         show_queries(result)
+
+
+def _refuse_beside_every() -> None:
+    """Raise UsageError where an option was given that `--every` has no use for."""
+    ctx = click.get_current_context()
+    given = [
+        option
+        for name, option in _NOT_WITH_EVERY.items()
+        if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT
+    ]
+    if given:
+        raise UsageError(
+            f"--every does not go with {', '.join(given)}.",
+            "It measures catalog ndcg@10 over the unseen queries of every set; leave one out.",
+        )
 
 
 def keep_run(workspace: Workspace, result: Evaluation, command: str) -> None:
@@ -259,15 +291,9 @@ def _starting(encoder: str) -> None:
 
 
 def _delta(delta: Delta) -> list[str]:
-    interval = _interval(delta.low, delta.high)
+    ends = interval(delta.low, delta.high)
     counts = f"{delta.improved}/{delta.unchanged}/{delta.harmed}"
-    return [number(delta.mean, sign=True), interval, p_value(delta.p), counts, str(delta.n)]
-
-
-def _interval(low: float | None, high: float | None) -> str:
-    if low is None or high is None:
-        return "—"
-    return f"{number(low, sign=True)} to {number(high, sign=True)}"
+    return [number(delta.mean, sign=True), ends, p_value(delta.p), counts, str(delta.n)]
 
 
 def _show_cosines(names: list[str], cosines: Mapping[str, Mapping[str, float | None]]) -> None:
@@ -285,7 +311,7 @@ def _show_weighted(names: list[str], result: Evaluation) -> None:
             number(means.baseline),
             number(means.candidate),
             number(means.delta, sign=True),
-            _interval(means.low, means.high),
+            interval(means.low, means.high),
             str(means.n),
             f"{means.n_effective:.1f}",
         ]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Which queries; unseen: those neither side was trained on.",
 )
+@click.option("--set", "query_set", metavar="NAME", default="", help="Only this query set.")
 @click.option("-k", default=20, show_default=True, type=click.IntRange(1), help="Holes shown.")
 @json_option
 @with_workspace
@@ -33,6 +34,7 @@ def command(
     baseline: str | None,
     candidate: str | None,
     split: str,
+    query_set: str,
     k: int,
     as_json: bool,
 ) -> None:
@@ -54,6 +56,7 @@ def command(
                 candidate or "",
                 split,
                 progress=report,
+                query_set=query_set,
             )
         found = holes_of(comparer, tops)
     finally:
@@ -67,7 +70,7 @@ def command(
 def show(found: Holes, k: int) -> None:
     """Print both sides' judged@10, the bounds, what settles the sign, and the first `k` holes."""
     names = [cut(side.encoder, 24) for side in (found.baseline, found.candidate)]
-    click.echo(f"{names[1]} against {names[0]}, {found.queries} queries ({found.split})")
+    click.echo(f"{names[1]} against {names[0]}, {found.queries} queries ({safe(found.chosen)})")
     if found.excluded:
         left_out = count(found.excluded, "query", "queries")
         say(f"{left_out} without a positive grade in the catalog left out.")

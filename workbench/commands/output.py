@@ -67,6 +67,13 @@ def number(value: float | None, digits: int = 4, sign: bool = False) -> str:
     return f"{value:{'+' if sign else ''}.{digits}f}"
 
 
+def interval(low: float | None, high: float | None) -> str:
+    """The ends of an interval of a difference; an em dash where there is none."""
+    if low is None or high is None:
+        return "—"
+    return f"{number(low, sign=True)} to {number(high, sign=True)}"
+
+
 def p_value(p: float | None) -> str:
     """A p value to three digits; never a zero that it is not."""
     return "<.001" if p is not None and p < 0.001 else number(p, 3)

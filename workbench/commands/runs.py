@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from engine.errors import RankbenchError
+from engine.measures import PRIMARY
 from engine.workspace import Workspace
 from workbench.commands.options import json_option, with_workspace
 from workbench.commands.output import (
@@ -16,6 +17,7 @@ from workbench.commands.output import (
     cut,
     emit_json,
     facts,
+    interval,
     number,
     p_value,
     safe,
@@ -26,7 +28,6 @@ from workbench.commands.output import (
 if TYPE_CHECKING:
     from engine.evaluation.history import PastRun
 
-PRIMARY = "ndcg@10"
 SHOWN = 20
 
 
@@ -48,8 +49,8 @@ def command(
     """List past evaluations, the newest last: eval, gate and report keep theirs.
 
     `since` is the difference to the last run that asked the same question, where both rest on the
-    same inputs; otherwise what changed is named. With N, one run in full; with N and M, both side
-    by side.
+    same inputs; otherwise what changed is named. New weights or rankings under the same name are
+    told beside it. With N, one run in full; with N and M, both side by side.
     """
     from engine.evaluation.history import past_runs
 
@@ -82,7 +83,7 @@ def command(
 
 def show(runs: Sequence[PastRun], shown: Sequence[PastRun]) -> None:
     """Print a line a run."""
-    headers = ["run", "when", "candidate", "against", "queries", "n", f"{PRIMARY}"]
+    headers = ["run", "when", "candidate", "against", "queries", "n", PRIMARY]
     headers += ["delta", "95 % interval", "since"]
     rows = []
     for run in shown:
@@ -97,7 +98,7 @@ def show(runs: Sequence[PastRun], shown: Sequence[PastRun]) -> None:
                 str(run.n),
                 number(run.means["candidate"].get(PRIMARY)),
                 number(_value(delta, "mean"), sign=True),
-                _interval(delta),
+                interval(_value(delta, "low"), _value(delta, "high")),
                 _since(runs, run),
             ]
         )
@@ -108,10 +109,10 @@ def _one_or_two(chosen: Sequence[PastRun], as_json: bool) -> None:
     from engine.evaluation.history import changed
 
     first, last = chosen[0], chosen[-1]
-    differing = list(changed(first, last))
     if as_json:
         found = [run.to_json() for run in chosen]
-        emit_json(found[0] if len(found) == 1 else {"runs": found, "changed": differing})
+        both = {"runs": found, "changed": list(changed(first, last))}
+        emit_json(found[0] if len(found) == 1 else both)
         return
     for run in chosen:
         _about(run)
@@ -122,18 +123,28 @@ def _one_or_two(chosen: Sequence[PastRun], as_json: bool) -> None:
         deltas = [_value(run.delta.get(measure, {}), "mean") for run in chosen]
         if any(value is not None for value in values):
             cells = [
-                [number(value), number(delta, sign=True)]
-                for value, delta in zip(values, deltas, strict=True)
+                [number(value), number(delta, sign=True), _random(run, measure)]
+                for run, value, delta in zip(chosen, values, deltas, strict=True)
             ]
-            rows.append([measure, *(cell for pair in cells for cell in pair)])
-    headers = [text for name in names for text in (name, "delta")]
+            rows.append([measure, *(cell for each in cells for cell in each)])
+    headers = [text for name in names for text in (name, "delta", "random")]
     table(["candidate's mean", *headers], rows)
     if len(chosen) == 2:
         click.echo()
-        if differing:
-            click.echo(f"They do not compare: {', '.join(map(safe, differing))} changed.")
-        else:
-            click.echo("They rest on the same inputs.")
+        click.echo(_compared(first, last))
+
+
+def _compared(first: PastRun, last: PastRun) -> str:
+    """Whether the two compare, and which sides they compare."""
+    from engine.evaluation.history import changed_inputs, changed_sides
+
+    inputs, sides = changed_inputs(first, last), changed_sides(first, last)
+    differing = ", ".join(sides)
+    if inputs:
+        told = f"They do not compare: {', '.join(inputs)} changed."
+        return f"{told} Different too: {differing}." if sides else told
+    told = "They rest on the same inputs"
+    return f"{told}; what differs: {differing}." if sides else f"{told}."
 
 
 def _about(run: PastRun) -> None:
@@ -146,7 +157,8 @@ def _about(run: PastRun) -> None:
     ]
     delta = run.delta.get(PRIMARY, {})
     p = delta.get("p")
-    text = f"{number(_value(delta, 'mean'), sign=True)} ({_interval(delta)})"
+    ends = interval(_value(delta, "low"), _value(delta, "high"))
+    text = f"{number(_value(delta, 'mean'), sign=True)} ({ends})"
     counts = f"{delta.get('improved')}/{delta.get('unchanged')}/{delta.get('harmed')}"
     lines.append((f"{PRIMARY} delta", f"{text}, p {p_value(p)}, +/=/- {counts}"))
     lines += [(name, safe(value)) for name, value in run.inputs.items()]
@@ -156,18 +168,23 @@ def _about(run: PastRun) -> None:
 
 def _since(runs: Sequence[PastRun], run: PastRun) -> str:
     """The change of the candidate's mean since the same question, or what else changed."""
-    from engine.evaluation.history import changed, previous
+    from engine.evaluation.history import changed_inputs, changed_sides, previous
 
     before = previous(runs, run)
     if before is None:
         return "first"
-    differing = [what for what in changed(before, run) if not what.endswith("weights")]
-    if differing:
+    if differing := changed_inputs(before, run):
         return f"{', '.join(differing)} changed"
     values = [one.means["candidate"].get(PRIMARY) for one in (before, run)]
     if None in values:
         return "—"
-    return number(values[1] - values[0], sign=True)
+    moved = number(values[1] - values[0], sign=True)
+    return ", new ".join([moved, *map(_short, changed_sides(before, run))])
+
+
+def _short(what: str) -> str:
+    """`the candidate's weights` as `weights`, `the baseline's` as `baseline weights`."""
+    return what.removeprefix("the ").removeprefix("candidate's ").replace("'s ", " ")
 
 
 def _to_json(runs: Sequence[PastRun], run: PastRun) -> dict[str, Any]:
@@ -195,12 +212,13 @@ def _when(run: PastRun) -> str:
 def _queries(run: PastRun) -> str:
     name = f"{safe(run.query_set)}, " if run.query_set else ""
     judged = ", judged only" if run.candidates == "judged" else ""
-    return f"{name}{run.split}{judged}"
+    imported = ", imported judgments" if run.judgments == "imported" else ""
+    return f"{name}{run.split}{judged}{imported}"
 
 
-def _interval(delta: Mapping[str, Any]) -> str:
-    low, high = _value(delta, "low"), _value(delta, "high")
-    return "—" if low is None else f"{number(low, sign=True)} to {number(high, sign=True)}"
+def _random(run: PastRun, measure: str) -> str:
+    """What a random ranking scores, of the measures that have it; lines of old lack it."""
+    return number(run.floor[measure]) if measure in run.floor else ""
 
 
 def _value(delta: Mapping[str, Any], key: str) -> float | None:
