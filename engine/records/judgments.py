@@ -212,8 +212,8 @@ class Records(SearchLogs):
             texts = self._texts(query_set, last)
             rows = self._query(
                 "SELECT query_id, product_id, grade, source, import_id < newest FROM judgments"
-                " JOIN (SELECT id, source, max(id) OVER (PARTITION BY source) AS newest FROM imports"
-                f" WHERE query_set = ? AND id NOT IN ({_UNDONE})) AS sources"
+                " JOIN (SELECT id, source, max(id) OVER (PARTITION BY source) AS newest"
+                f" FROM imports WHERE query_set = ? AND id NOT IN ({_UNDONE})) AS sources"
                 " ON sources.id = import_id WHERE judgments.query_set = ? ORDER BY judgments.id",
                 query_set,
                 last,
