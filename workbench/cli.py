@@ -26,7 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("init", "Make a workspace from a catalog file."),
     "index": ("index", "Encode what changed."),
     "search": ("search", "Rank one query on both sides."),
-    "why": ("why", "Explain one result: both sides' scores and the words that carry it."),
+    "why": ("why", "Why a result is where it is, on both sides."),
     "eval": ("evaluate", "Measure both sides over the judged queries."),
     "gate": ("gate", "Check rules on both sides, for a pipeline: exit 0 or 3."),
     "runs": ("runs", "Past evaluations, their inputs, and what changed."),
@@ -45,7 +45,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "jobs": ("jobs", "Show background work; cancel it or read its log."),
     "encoders": ("encoders", "List, add, remove encoders; with NAME the verdict on its run."),
     "recipes": ("recipes", "List the training recipes, or explain one."),
-    "import": ("import_", "Read judgments or verdicts into the workspace."),
+    "import": ("import_", "Read judgments, verdicts, query lists or a search log."),
     "export": ("export", "Write verdicts, judgments, an encoder or its vectors to a file."),
 }
 

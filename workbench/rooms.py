@@ -163,9 +163,9 @@ class Rooms(App[None]):
 
         self.push_screen(ProductScreen(comparison, product_id))
 
-    def open_query(self, query: str | None) -> None:
-        """Go to Compare, with `query` in its line unless it is None."""
+    def open_query(self, query: str | None, *, selected: bool = False) -> None:
+        """Go to Compare, with `query` in its line unless it is None; `selected` as `put_query`."""
         while self.screen is not self.compare:
             self.pop_screen()
         if query is not None:
-            self.compare.put_query(query)
+            self.compare.put_query(query, selected=selected)

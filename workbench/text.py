@@ -10,7 +10,16 @@ from engine.formats.printable import printable
 
 _SIGNED_ZERO = re.compile(r"([+-])0(?=\.\d)")
 
-__all__ = ["change", "count", "duration", "fit", "measure", "printable", "score"]
+__all__ = [
+    "change",
+    "count",
+    "duration",
+    "end_of_interval",
+    "fit",
+    "measure",
+    "printable",
+    "score",
+]
 
 
 def fit(text: str, width: int) -> str:
@@ -47,6 +56,14 @@ def change(value: float | None, digits: int = 3) -> str:
     if not any(digit in "123456789" for digit in shown):
         return "±" + shown
     return ("+" if value > 0 else "-") + shown
+
+
+def end_of_interval(value: float | None, digits: int = 3) -> str:
+    """An end of an interval; of one that only rounds to zero the sign stays: `+.000` is above it."""
+    shown = change(value, digits)
+    if value and shown.startswith("±"):
+        return ("+" if value > 0 else "-") + shown[1:]
+    return shown
 
 
 def short_measures(text: str) -> str:

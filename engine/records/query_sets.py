@@ -16,12 +16,16 @@ from engine.errors import RankbenchError, UsageError
 from engine.records.database import Database
 from engine.records.merged import place_of
 
+TAKEN = ("train", "dev", "test", "unseen", "seen", "all")
+"""What splits are called: a set of that name would be taken for one."""
 _NAME = re.compile(r"[\w][\w.-]{0,59}")
 _NEWEST = "SELECT name, max(definition) FROM query_sets GROUP BY name"
 
 
 def check_name(name: str) -> None:
-    """Raise UsageError where `name` has characters that a shell or a file name would trip over."""
+    """Raise UsageError where a shell, a file name or a reader would trip over `name`."""
+    if name in TAKEN:
+        raise UsageError(f"{name!r} is the name of a split.", "Call the query set something else.")
     if not _NAME.fullmatch(name):
         raise UsageError(
             f"{name!r} cannot name a query set.",

@@ -157,6 +157,8 @@ def test_a_set_of_queries_is_evaluated_alone(
     (run,) = rankbench("runs", "-w", workspace, "--set", "home", "--json").json
     assert run["query_set"] == "home"
     rankbench("eval", "-w", workspace, "--set", "away").assert_error(1, "away", "home")
+    taken = rankbench("import", "queries", file, "--set", "test", "-w", workspace)
+    taken.assert_error(2, "name of a split", "something else")
 
 
 def test_one_list_makes_a_set_and_protects_the_same_queries(

@@ -90,7 +90,7 @@ def test_a_detached_job_can_be_found_and_cancelled(workspace: Path, rankbench: A
 @pytest.mark.parametrize(
     ("options", "code", "word"),
     [
-        (["--cancel"], 2, "id"),
+        (["--cancel"], 1, "no job runs"),
         (["0999"], 1, "0999"),
         (["0999", "--log", "--cancel"], 2, "together"),
     ],

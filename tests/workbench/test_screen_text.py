@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from workbench.text import change, count, duration, fit, measure, printable, score
+from workbench.text import (
+    change,
+    count,
+    duration,
+    end_of_interval,
+    fit,
+    measure,
+    printable,
+    score,
+)
 
 
 @pytest.mark.parametrize(
@@ -61,3 +70,8 @@ def test_counts_and_durations() -> None:
     assert count(1, "product") == "1 product"
     assert count(2013, "query", "queries") == "2,013 queries"
     assert [duration(s) for s in (0.2, 40, 118, 7200)] == ["1 s", "40 s", "2 min", "2.0 h"]
+
+
+def test_an_end_of_an_interval_that_rounds_to_zero_keeps_its_side() -> None:
+    ends = [end_of_interval(value) for value in (0.0003, -0.0003, 0.0, 0.045, None)]
+    assert [end.strip() for end in ends] == ["+.000", "-.000", "±.000", "+.045", "–"]

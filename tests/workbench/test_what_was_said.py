@@ -83,7 +83,7 @@ def test_the_command_says_what_was_not_kept(ws, monkeypatch, capsys) -> None:
     class Ended:
         unkept = 2
 
-        def __init__(self, workspace: object) -> None:
+        def __init__(self, workspace: object, **options: object) -> None:
             pass
 
         def run(self) -> None:

@@ -230,6 +230,11 @@ def say_left_out(result: Evaluation) -> None:
     """Say what is in no mean, or counts 0 in it."""
     if result.excluded:
         say(f"{len(result.excluded)} queries without a positive grade in the catalog left out.")
+    if seen := sum(row.seen for row in result.rows):
+        say(
+            f"{seen} of the {result.queries} queries trained or chose one of the sides, which "
+            "flatters it: `--split unseen` leaves them out."
+        )
     if result.absent:
         say(f"{result.absent:,} judgments of products that are not in the catalog left out.")
     if result.without_exact:

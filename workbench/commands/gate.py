@@ -251,9 +251,6 @@ def _say_with_care(gate: Gate) -> None:
     """Say what the figures leave out, and which rules chance could have decided."""
     result = gate.evaluation
     say_left_out(result)
-    seen = sum(row.seen for row in result.rows)
-    if seen:
-        say(f"{seen} of the {result.queries} queries trained or chose one of the sides.")
     close = [checked.rule for checked in gate.rules if checked.close]
     if close:
         names = ", ".join(dict.fromkeys(rule.measure for rule in close))

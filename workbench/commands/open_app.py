@@ -29,7 +29,8 @@ def open_app(workspace: Workspace, presenting: Path | None = None) -> None:
     from workbench.app import RankbenchApp
     from workbench.text import count
 
-    read_only = place_of(click.get_current_context()).read_only
+    ctx = click.get_current_context(silent=True)
+    read_only = ctx is not None and place_of(ctx).read_only
     app = RankbenchApp(workspace, read_only=read_only, presenting=presenting)
     app.run()
     if app.unkept:

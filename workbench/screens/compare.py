@@ -259,11 +259,13 @@ class CompareScreen(Grading):
         self.query_line.focus()
         await self.query_line.action_complete()
 
-    def put_query(self, query: str) -> None:
-        """Type `query` for the person, cursor at its end."""
+    def put_query(self, query: str, *, selected: bool = False) -> None:
+        """Type `query` for the person, cursor at its end; `selected`: the next key replaces it."""
         self.query_line.value = query[:LIMIT]
         self.query_line.cursor_position = len(self.query_line.value)
         self.query_line.focus()
+        if selected:
+            self.query_line.select_all()
 
     # Lists
 

@@ -212,8 +212,8 @@ class PresentScreen(Screen[None]):
         self.show()
 
     def action_type(self) -> None:
-        """Go to Compare with the query of the page; F9 comes back to the page."""
-        self.app.open_query(self.presenter.query or None)
+        """Go to Compare with the query of the page, for the next key to replace; F9 comes back."""
+        self.app.open_query(self.presenter.query or None, selected=True)
 
     def action_take_out(self) -> None:
         self.presenter.take_out()

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from textual.strip import Strip
 
 from engine.measures import LARGEST_DELTA
-from workbench.text import change, count, fit, measure, printable
+from workbench.text import change, count, end_of_interval, fit, measure, printable
 from workbench.widgets.painted import Painted, Piece, joined
 
 # With five thousand queries and every filter's own words, what 80 columns hold.
@@ -141,7 +141,7 @@ def _interval(found: Any | None) -> list[Piece]:
     """Of a `Delta` or a `Weighted`; nothing where it has none."""
     if found is None or found.low is None or found.high is None:
         return []
-    return [("plain", f" [{change(found.low)}, {change(found.high)}]")]
+    return [("plain", f" [{end_of_interval(found.low)}, {end_of_interval(found.high)}]")]
 
 
 def _that_fits(
