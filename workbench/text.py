@@ -59,7 +59,7 @@ def change(value: float | None, digits: int = 3) -> str:
 
 
 def end_of_interval(value: float | None, digits: int = 3) -> str:
-    """An end of an interval; of one that only rounds to zero the sign stays: `+.000` is above it."""
+    """An end of an interval; where it only rounds to zero its sign stays: `+.000` is above it."""
     shown = change(value, digits)
     if value and shown.startswith("±"):
         return ("+" if value > 0 else "-") + shown[1:]

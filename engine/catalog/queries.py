@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 WEIGHT = "weight"
 """The column of the query file that holds a query's traffic."""
+_THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+(\.\d*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +46,13 @@ class JudgedQuery:
 
 
 def weight_of(columns: Mapping[str, str]) -> float | None:
-    """A query's traffic from its `weight` column, from 0; None where that holds no such number."""
+    """A query's traffic from its `weight` column, from 0; None where that holds no such number.
+
+    A comma counts only between thousands: `1,250` is 1250, `3,5` is no number, never 35.
+    """
+    text = columns.get(WEIGHT, "").strip()
     try:
-        weight = float(columns.get(WEIGHT, "").replace(",", ""))
+        weight = float(text.replace(",", "") if _THOUSANDS.fullmatch(text) else text)
     except ValueError:
         return None
     return weight if 0 <= weight < math.inf else None

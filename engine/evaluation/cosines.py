@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,48 +14,64 @@ if TYPE_CHECKING:
 
     from engine.encoders.load import Encoder
     from engine.evaluation.frame import Evaluation, QueryRow
+    from engine.evaluation.intervals import Delta
+    from engine.evaluation.pair_cosines import Pair
 
 FIELDS = ("title", "description")
 
 Cosines = Mapping[str, float | None]
+"""`engine.evaluation.pair_cosines.NAMES` -> mean; None without vectors or without such a pair."""
+
+
+@dataclass(frozen=True, slots=True)
+class SideCosines:
+    """The field cosines of both sides of an evaluation.
+
+    Attributes:
+        baseline, candidate: of a side without vectors (bm25, a fusion, a run) each is None.
+        delta: name -> candidate minus baseline, where both have it, as `cosine_delta`.
+    """
+
+    baseline: Cosines
+    candidate: Cosines
+    delta: Mapping[str, Delta] = field(default_factory=dict)
+
+    def known(self) -> bool:
+        """Whether a side has any."""
+        return any(v is not None for v in (*self.baseline.values(), *self.candidate.values()))
 
 
 def side_cosines(
     ws: Workspace, evaluation: Evaluation, starting: Callable[[str], None] = lambda encoder: None
-) -> dict[str, Cosines]:
-    """`field_cosines` of both sides of an evaluation, under "baseline" and "candidate".
-
-    A side without vectors (bm25, a fusion, a run) has None for each.
+) -> SideCosines:
+    """Mean cosines of queries with the fields of their products, for both sides of an evaluation.
 
     Args:
         starting: called with an encoder's name before its fields are encoded.
     """
+    from engine.evaluation.pair_cosines import NAMES, cosine_delta, cosine_means
     from engine.ranking.sides import parse_side
 
-    found: dict[str, Cosines] = {}
-    for key, side in (("baseline", evaluation.baseline), ("candidate", evaluation.candidate)):
+    pairs: list[list[Pair]] = []
+    for side in (evaluation.baseline, evaluation.candidate):
         if parse_side(side.encoder).kind == "encoder":
             starting(side.encoder)
-            found[key] = field_cosines(ws, side.encoder, evaluation.rows)
+            pairs.append(field_pairs(ws, side.encoder, evaluation.rows))
         else:
-            found[key] = {
-                f"{field}_{what}": None for field in FIELDS for what in ("cosine", "margin")
-            }
-    return found
+            pairs.append([])
+    deltas = {name: cosine_delta(name, *pairs) for name in NAMES} if all(pairs) else {}
+    return SideCosines(
+        *map(cosine_means, pairs),
+        {name: delta for name, delta in deltas.items() if delta is not None},
+    )
 
 
-def field_cosines(
-    ws: Workspace, encoder_name: str, rows: Sequence[QueryRow]
-) -> dict[str, float | None]:
-    """Mean cosine over the Exact pairs and its margin over the Irrelevant ones, by field.
+def field_pairs(ws: Workspace, encoder_name: str, rows: Sequence[QueryRow]) -> list[Pair]:
+    """The cosine of each Exact and Irrelevant pair with each field that the product has.
 
     Args:
         encoder_name: an encoder of the workspace, not bm25 or a fusion: those have no vectors.
         rows: the queries of an evaluation, with the grades of their products.
-
-    Returns:
-        `title_cosine`, `title_margin`, `description_cosine`, `description_margin`; None where no
-        pair has the field. Pairs whose field is empty are left out.
 
     Field vectors are kept in the workspace's cache by the encoder's fingerprint and the text.
 
@@ -64,15 +81,14 @@ def field_cosines(
     from engine.encoders.fingerprint import fingerprint
     from engine.encoders.load import load_encoder
     from engine.encoders.registry import resolve
-    from engine.evaluation.pair_cosines import cosine_means, cosine_pairs
+    from engine.evaluation.pair_cosines import cosine_pairs
 
     info = resolve(ws, encoder_name)
     encoder = load_encoder(info.path, live=True)
     cache = ws.cache_dir / f"fields-{fingerprint(info.path)}.npz"
-    pairs = cosine_pairs(
+    return cosine_pairs(
         encoder, rows, field_texts(ws), lambda encoder, texts: _vectors(encoder, texts, cache)
     )
-    return cosine_means(pairs)
 
 
 def field_texts(ws: Workspace) -> dict[str, dict[str, str]]:
@@ -83,9 +99,9 @@ def field_texts(ws: Workspace) -> dict[str, dict[str, str]]:
     items = read_items(ws)
     ids = items["product_id"].to_list()
     return {
-        field: dict(zip(ids, Template(field).render(items).to_list(), strict=True))
-        for field in FIELDS
-        if field in items.columns
+        name: dict(zip(ids, Template(name).render(items).to_list(), strict=True))
+        for name in FIELDS
+        if name in items.columns
     }
 
 

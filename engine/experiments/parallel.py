@@ -9,12 +9,13 @@ import signal
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures import wait as wait_for
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
+from engine.errors import RankbenchError
 from engine.experiments.fold import Setting, run_fold
 from engine.experiments.store import Store
-from engine.training.outcome import Report, ShouldStop, check_stop
+from engine.training.outcome import Cancelled, Report, ShouldStop, check_stop
 
 _LOOK_S = 0.2
 _mine: dict[str, Any] = {}
@@ -37,7 +38,8 @@ def run_on(
 
     Raises:
         Cancelled: `stop` said so; folds that had ended are kept.
-        RankbenchError: what a fold raised first; the others stop at their next step.
+        RankbenchError: what a fold raised first, or its process was killed; the others stop at
+            their next step, and folds that had ended are kept.
     """
     context = multiprocessing.get_context("spawn")
     events, places, stopping = context.Queue(), context.Queue(), context.Event()
@@ -49,44 +51,61 @@ def run_on(
         len(devices), context, _begin, (setting, store, events, places, stopping, threads)
     ) as workers:
         runs = [workers.submit(_one, seed, fold) for seed, fold in todo]
+        failure: BaseException | None = None
+        told = True
         try:
-            while not _ended(runs):
-                if stop():
+            while told or not all(run.done() for run in runs):
+                failure = failure or _failure(runs)
+                if failure or stop():
                     stopping.set()
-                _tell(events, runs, total, began, report)
-            for run in runs:
-                run.result()
+                    # What never began is dropped.
+                    for run in runs:
+                        run.cancel()
+                told = _tell(events, runs, total, began, report)
         finally:
-            # Whoever is still at work ends at its next step; what never began is dropped.
+            # Whoever is still at work ends at its next step.
             stopping.set()
             workers.shutdown(wait=True, cancel_futures=True)
+    if failure := failure or _failure(runs):
+        raise _told(failure)
     check_stop(stop)
 
 
-def _ended(runs: Sequence[Future[None]]) -> bool:
-    """Whether all have ended, or one has failed."""
-    done, waiting = wait_for(runs, timeout=0)
-    return not waiting or any(run.exception() for run in done)
+def _failure(runs: Sequence[Future[None]]) -> BaseException | None:
+    """What a run that has ended raised, a fault before the stop that it made of another."""
+    ended = [run.exception() for run in runs if run.done() and not run.cancelled()]
+    found = [error for error in ended if error is not None]
+    return min(found, key=lambda error: isinstance(error, Cancelled), default=None)
+
+
+def _told(failure: BaseException) -> BaseException:
+    if not isinstance(failure, BrokenProcessPool):
+        return failure
+    return RankbenchError(
+        "A process that ran folds ended abruptly; it may have been killed for want of memory.",
+        "Start it again: the folds that had ended are kept. Fewer devices at once need less.",
+    )
 
 
 def _tell(
     events: Any, runs: Sequence[Future[None]], total: int, began: float, report: Report
-) -> None:
-    """Pass on what the workers say, with the place in the whole and the time left."""
+) -> bool:
+    """Pass on what the workers say, with the place in the whole and the time left; if they do."""
     try:
         event = events.get(timeout=_LOOK_S)
     except queue.Empty:
-        return
+        return False
     done = sum(run.done() for run in runs)
     elapsed = time.monotonic() - began
     report(
         {
             **event,
-            "run": total - len(runs) + done + 1,
+            "run": min(total - len(runs) + done + 1, total),
             "runs": total,
             "total_eta_s": round(elapsed / done * (len(runs) - done), 1) if done else None,
         }
     )
+    return True
 
 
 def _begin(
@@ -96,6 +115,8 @@ def _begin(
     import torch
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Its end does not wait for somebody to read the last of its progress.
+    events.cancel_join_thread()
     torch.set_num_threads(threads)
     _mine.update(
         setting=setting, store=store, events=events, device=places.get(), stopping=stopping

@@ -15,6 +15,9 @@ from engine.experiments.store import Scores, Store
 from engine.measures import DEFINITIONS, LARGEST_DELTA
 from engine.training.recipe import Recipe
 
+Folds = Mapping[str, int]
+"""Query id -> the fold that held it out."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -24,7 +27,8 @@ class Row:
         means: system ("base", "tuned", "bm25") -> mean; None where no query defines it.
         deltas: "base" or "bm25" -> tuned minus that one, paired by query.
         floor: mean of what a random ranking scores, for the measures that have one.
-        by_fold: system -> its mean in each fold; None where a fold has no query that defines it.
+        by_fold: system, and "random" where there is a floor -> its mean in each fold; None where a
+            fold has no query that defines it.
     """
 
     measure: str
@@ -39,6 +43,10 @@ class Row:
         if delta is None or delta.mean is None or mean is None or mean <= 0:
             return None
         return delta.mean / mean
+
+    def over_folds(self) -> dict[str, float | None]:
+        """`by_fold`'s keys -> the mean of the folds' means, each fold alike."""
+        return {name: _mean_of(values) for name, values in self.by_fold.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +88,10 @@ class CrossvalResult:
         for name in ("table", "cosines"):
             for row, shown in zip(getattr(self, name), found[name], strict=True):
                 shown["relative"] = {other: row.relative(other) for other in row.deltas}
+        # What a query adds to a mean over pairs is no improvement or harm of its ranking.
+        for delta in (delta for row in found["cosines"] for delta in row["deltas"].values()):
+            for count in ("improved", "unchanged", "harmed"):
+                del delta[count]
         return found
 
 
@@ -130,10 +142,10 @@ def pool(
         linked_by=linked_by,
         unchanged=unchanged,
         table=tuple(
-            replace(row, by_fold=_by_fold(row.measure, systems, fold_of, folds))
+            replace(row, by_fold=_by_fold(row.measure, systems, floors, fold_of, folds))
             for row in _rows(systems, [query.query_id for query in queries], floors, unchanged)
         ),
-        cosines=_cosines(store, folds, seeds),
+        cosines=_cosines(store, fold_of, folds, seeds),
         strata=strata,
         per_query=tuple(
             {
@@ -183,33 +195,49 @@ def _rows(
 
 
 def _by_fold(
-    measure: str, systems: Mapping[str, Scores], fold_of: Mapping[str, int], folds: int
+    measure: str, systems: Mapping[str, Scores], floors: Scores, fold_of: Folds, folds: int
 ) -> dict[str, tuple[float | None, ...]]:
-    return {
+    found = {
         name: tuple(
-            _mean_of(scores[i][measure] for i, place in fold_of.items() if place == fold)
+            _mean_of(scores[i].get(measure) for i, place in fold_of.items() if place == fold)
             for fold in range(folds)
         )
-        for name, scores in systems.items()
+        for name, scores in {**systems, "random": floors}.items()
     }
+    if not any(measure in floor for floor in floors.values()):
+        del found["random"]
+    return found
 
 
-def _cosines(store: Store, folds: int, seeds: tuple[int, ...]) -> tuple[Row, ...]:
+def _cosines(store: Store, fold_of: Folds, folds: int, seeds: tuple[int, ...]) -> tuple[Row, ...]:
     """Rows over all pairs; a pair's tuned cosine is its mean over the seeds."""
     base = store.read_pairs("base")
     if not base:
         return ()
-    by_fold = [
-        mean_pairs([store.read_pairs(store.name(fold, seed)) for seed in seeds])
-        for fold in range(folds)
-    ]
-    tuned = [pair for pairs in by_fold for pair in pairs]
+    parts = {
+        "base": [[pair for pair in base if fold_of[pair.query_id] == f] for f in range(folds)],
+        "tuned": [
+            mean_pairs([store.read_pairs(store.name(fold, seed)) for seed in seeds])
+            for fold in range(folds)
+        ],
+    }
+    tuned = [pair for pairs in parts["tuned"] for pair in pairs]
     before, after = cosine_means(base), cosine_means(tuned)
+    of_folds = {system: [cosine_means(pairs) for pairs in found] for system, found in parts.items()}
     rows = []
     for name in NAMES:
         delta = cosine_delta(name, base, tuned)
-        deltas = {"base": delta} if delta else {}
-        rows.append(Row(name, {"base": before[name], "tuned": after[name]}, deltas))
+        rows.append(
+            Row(
+                name,
+                {"base": before[name], "tuned": after[name]},
+                {"base": delta} if delta else {},
+                by_fold={
+                    system: tuple(means[name] for means in found)
+                    for system, found in of_folds.items()
+                },
+            )
+        )
     return tuple(rows)
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.catalog.queries import Added
+from engine.catalog.queries import WEIGHT, Added, weight_of
 from engine.workspace import GRADES, Settings
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ class JudgmentFindings:
         linked_by: the rule by which new queries were linked before they got splits, or "".
         joined: the file's query id -> the known id of the same text; renamed: -> a fresh id.
         change: what became of the judgments there were.
+        unread_weights: query id -> its `weight`, where that is no number from 0.
     """
 
     format: str
@@ -80,6 +81,7 @@ class JudgmentFindings:
     renamed: Mapping[str, str]
     notes: tuple[str, ...]
     change: Change
+    unread_weights: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -157,4 +159,12 @@ def of_judgments(
         renamed=imported.added.renamed,
         notes=judged.notes,
         change=imported.change,
+        unread_weights=_unread_weights(judged),
     )
+
+
+def _unread_weights(judged: JudgmentFile) -> dict[str, str]:
+    if WEIGHT not in judged.queries.columns:
+        return {}
+    rows = judged.queries.select("query_id", WEIGHT).drop_nulls().iter_rows()
+    return {key: text for key, text in rows if text.strip() and weight_of({WEIGHT: text}) is None}

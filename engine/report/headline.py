@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.evaluation.frame import Evaluation
-from engine.evaluation.intervals import FEW_QUERIES, LEVEL, Delta
+from engine.evaluation.intervals import CANCELLED, FEW_QUERIES, LEVEL, Delta
 from engine.formats.printable import printable
-from engine.measures import PRIMARY
+from engine.measures import LARGEST_DELTA, PRIMARY
 from engine.ranking.side_name import parse_side
 from engine.report.numbers import count, interval, number, p_value, signed
 
@@ -98,6 +98,22 @@ def bounds_sentence(evaluation: Evaluation) -> str:
     )
 
 
+def fragile_sentence(delta: Delta) -> str:
+    """Why an interval that excludes zero is surer than its queries; "" where it is not."""
+    if not delta.fragile or delta.mean is None:
+        return ""
+    if delta.cancelled_by <= CANCELLED:
+        far = number(delta.cancelled_by, 2)
+        why = f"one query more that moved {far} the other way would cancel it"
+    else:
+        what = "harms" if delta.mean > 0 else "gains"
+        why = f"a few large {what} stand against it (skewness {number(delta.skewness, 1)})"
+    return (
+        f"The difference is fragile: {why}, and a set of queries that happens to hold too few such "
+        "looks surer than it is. Judge more queries."
+    )
+
+
 def _call(delta: Delta) -> str:
     if delta.low is None or delta.high is None:
         return UNKNOWN
@@ -115,7 +131,7 @@ def _title(evaluation: Evaluation, call: str) -> str:
         return f"Nothing was measured of {candidate} and {base}"
     if call == NONE:
         return f"No difference between {candidate} and {base} is shown"
-    verb = "may rank" if delta.rough or _disagree(delta) else "ranks"
+    verb = "may rank" if delta.rough or delta.fragile or _disagree(delta) else "ranks"
     title = f"{candidate} {verb} {call} than {base}"
     if delta.rough:
         return f"{title}: {count(delta.n, 'query', 'queries')} are too few to be sure"
@@ -152,7 +168,18 @@ def _zero(delta: Delta, call: str) -> str:
     return (
         f"Zero is inside the interval: these queries do not tell the sides apart. Anything from "
         f"{signed(delta.low)} to {signed(delta.high)} is compatible with them, and that is not the "
-        "same as being equal."
+        f"same as being equal.{_too_few(delta)}"
+    )
+
+
+def _too_few(delta: Delta) -> str:
+    """What the queries could have shown, where they are too few for what was measured."""
+    if not delta.too_few or delta.visible is None:
+        return ""
+    return (
+        f" The set is too small to tell: {delta.n:,} queries with such a spread show a true "
+        f"difference of {number(min(delta.visible, LARGEST_DELTA), 3)} four times in five, and "
+        "the measured one is smaller."
     )
 
 
@@ -176,6 +203,8 @@ def _cautions(evaluation: Evaluation, said: int, against: int) -> list[str]:
             "The interval and p, which are made in different ways, disagree about zero: the "
             "evidence is at its edge."
         )
+    if said_fragile := fragile_sentence(delta):
+        found.append(said_fragile)
     if known := seen(evaluation):
         found.append(
             f"{known:,} of the {evaluation.queries:,} queries trained or chose one of the sides. "

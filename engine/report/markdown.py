@@ -49,6 +49,7 @@ def _lines(report: Report) -> Iterator[str]:
     for column, groups in report.breakdowns.items():
         yield from ("", f"## {PRIMARY} by {plain(column)}", "")
         headers = ["", "n", "baseline", "candidate", "difference", "95 % interval", "+ / = / −"]
+        headers += ["random"]
         yield from _table(headers, (_group(value, group) for value, group in groups.items()))
     names = [plain(name) for name in side_labels(evaluation)]
     for title, shown, none in (
@@ -93,12 +94,15 @@ def _measures(report: Report) -> Iterator[str]:
         )
     if evaluation.rbo is not None:
         yield from ("", f"Rank-biased overlap of the two sides: {number(evaluation.rbo)}.")
-    if report.cosines:
-        before, after = report.cosines["baseline"], report.cosines["candidate"]
-        yield ""
+    if cosines := report.cosines:
+        yield from ("", "Cosines are means over pairs; interval and p are over n queries.", "")
         yield from _table(
-            ["cosine", *sides],
-            ([plain(name), number(before[name]), number(after[name])] for name in before),
+            ["cosine", *sides, "difference", "95 % interval", "p", "n"],
+            (
+                [plain(name), number(before), number(cosines.candidate[name]), *cells]
+                for name, before in cosines.baseline.items()
+                for cells in [_uncounted(cosines.delta.get(name))]
+            ),
         )
 
 
@@ -175,12 +179,20 @@ def _group(value: str, group: Group) -> list[str]:
     delta = group.delta[PRIMARY]
     mean, span, _, counts, n = _delta(delta)
     sides = (number(group.baseline[PRIMARY]), number(group.candidate[PRIMARY]))
-    return [plain(value) or "(none)", n, *sides, mean, span, counts]
+    floor = number(group.floor[PRIMARY])
+    return [plain(value) or "(none)", n, *sides, mean, span, counts, floor]
 
 
 def _delta(delta: Delta) -> list[str]:
     counts = f"{delta.improved} / {delta.unchanged} / {delta.harmed}"
     return [signed(delta.mean), interval(delta), plain(p_value(delta.p)), counts, str(delta.n)]
+
+
+def _uncounted(delta: Delta | None) -> list[str]:
+    """As `_delta` without the counts, which say nothing of a mean over pairs."""
+    if delta is None:
+        return ["—", "—", "—", ""]
+    return [signed(delta.mean), interval(delta), plain(p_value(delta.p)), str(delta.n)]
 
 
 def _table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

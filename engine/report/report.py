@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from engine.catalog.queries import WEIGHT
 from engine.errors import RankbenchError
 from engine.evaluation.breakdowns import DERIVED
-from engine.evaluation.cosines import Cosines, side_cosines
+from engine.evaluation.cosines import SideCosines, side_cosines
 from engine.evaluation.distribution import Histogram, histogram
 from engine.evaluation.evaluate import Progress, breakdown
 from engine.evaluation.frame import Evaluation, Group
@@ -19,7 +19,7 @@ from engine.report.headline import Headline, headline
 from engine.report.provenance import Provenance, provenance
 
 EXAMPLES = 5
-DISTRIBUTIONS = ("ndcg@10", "ndcg", "rbo_ideal")
+DISTRIBUTIONS = ("ndcg@10", "rbo_ideal")
 # More values than this and a column names queries, not groups of them.
 _MOST_GROUPS = 12
 
@@ -29,8 +29,7 @@ class Report:
     """What two sides did to a query set, and where that comes from.
 
     Attributes:
-        cosines: "baseline" and "candidate" -> name -> value; empty where they were not asked for,
-            or where neither side has vectors.
+        cosines: None where they were not asked for, or where neither side has vectors.
         distributions: measure -> its per-query deltas in bars.
         breakdowns: query column -> value -> the figures of its queries.
         wins, harms: the most improved queries, best first, and the most harmed, worst first.
@@ -38,7 +37,7 @@ class Report:
 
     evaluation: Evaluation
     headline: Headline
-    cosines: Mapping[str, Cosines]
+    cosines: SideCosines | None
     distributions: Mapping[str, Histogram]
     breakdowns: Mapping[str, Mapping[str, Group]]
     wins: tuple[Example, ...]
@@ -99,7 +98,7 @@ def report_query_set(
         most_examples=most_examples,
         cosines=side_cosines(comparer.ws, evaluation, starting)
         if cosines and evaluation.rows
-        else {},
+        else None,
     )
 
 
@@ -111,7 +110,7 @@ def assemble(
     judged: int,
     said: tuple[int, int] = (0, 0),
     most_examples: int = EXAMPLES,
-    cosines: Mapping[str, Cosines] | None = None,
+    cosines: SideCosines | None = None,
 ) -> Report:
     """A report of an evaluation made with `keep_rankings`.
 
@@ -124,7 +123,7 @@ def assemble(
     return Report(
         evaluation=evaluation,
         headline=headline(evaluation, judged, *said),
-        cosines=cosines if cosines and any(map(_known, cosines.values())) else {},
+        cosines=cosines if cosines and cosines.known() else None,
         distributions={
             name: histogram(
                 {row.query_id: row.delta[name] for row in evaluation.rows}, evaluation.unchanged
@@ -137,10 +136,6 @@ def assemble(
         harms=harms,
         provenance=origin,
     )
-
-
-def _known(values: Cosines) -> bool:
-    return any(value is not None for value in values.values())
 
 
 def _columns(evaluation: Evaluation) -> list[str]:

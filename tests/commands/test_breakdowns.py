@@ -85,3 +85,25 @@ def test_categories_come_from_the_catalog(shop: Path, tmp_path: Path, rankbench)
     counts = {value: group["queries"] for value, group in found["by"]["category"].items()}
     # canopy tent, ez up, hose; trainers (of two categories one has none), shoe laces
     assert counts == {"": 7, "Garden": 3, "Shoes": 2}
+
+
+def test_a_weight_that_is_no_number_is_said_and_not_guessed(
+    shop: Path, tmp_path: Path, rankbench
+) -> None:
+    known = weights(shop).with_columns(
+        pl.when(pl.col("query_id") == pl.col("query_id").first())
+        .then(pl.lit("3,5"))
+        .otherwise(pl.lit("1,250"))
+        .alias("weight")
+    )
+    path = tmp_path / "judgments.csv"
+    pl.read_csv(shop / "judgments.csv").join(known, on="query_id").write_csv(path)
+    options = ["--catalog", shop / "products.csv", "--judgments", path]
+    result = rankbench("init", tmp_path / "w", *options)
+    assert result.code == 0, result.err
+    [line] = [line for line in (result.out + result.err).splitlines() if "weights" in line]
+    assert "1 queries without one" in line and line.endswith("3,5")
+    again = rankbench("import", "judgments", path, "-w", tmp_path / "w", "--json").json
+    assert list(again["unread_weights"].values()) == ["3,5"]
+    found = rankbench("eval", "-w", tmp_path / "w", *OPTIONS, "--per-query", "--json").json
+    assert {row["weight"] for row in found["per_query"]} == {None, 1250.0}

@@ -88,6 +88,24 @@ def test_cosines_come_with_their_margin(made: Path, rankbench: Any) -> None:
     assert again["baseline"]["title_cosine"] == found["baseline"]["title_cosine"]
 
 
+def test_a_difference_of_cosines_comes_with_interval_p_and_n(
+    made: Path, shop: Path, rankbench: Any
+) -> None:
+    same = ["-w", made, "--baseline", "base", "--candidate", "base", "--split", "all", "--cosines"]
+    found = rankbench("eval", *same, "--json").json
+    keys = {"mean", "low", "high", "p", "n"}  # no counts: they say nothing of a mean over pairs
+    assert set(found["delta"]["title_cosine"]) == keys
+    assert found["delta"]["title_cosine"]["mean"] == 0 and found["delta"]["title_cosine"]["n"] == 12
+    assert "description_cosine" not in found["delta"]
+    lines = rankbench("eval", *same).out.splitlines()
+    [head] = [line for line in lines if line.startswith("cosine")]
+    assert head.split() == ["cosine", "base", "base", "delta", "95", "%", "interval", "p", "n"]
+    [line] = [line for line in lines if line.startswith("title_cosine")]
+    assert line.split()[3:] == ["+0.0000", "+0.0000", "to", "+0.0000", "1.000", "12"]
+    none = rankbench("eval", *same[:4], "--candidate", "bm25", *same[6:], "--json").json["delta"]
+    assert "title_cosine" not in none
+
+
 def test_a_column_that_no_query_has_is_one_error(made: Path, rankbench: Any) -> None:
     options = ["-w", made, "--candidate", "bm25", "--split", "all", "--by", "nosuch"]
     rankbench("eval", *options).assert_error(2, "nosuch")
@@ -155,6 +173,32 @@ def test_few_queries_are_a_word_of_care_and_no_impossible_interval(
     deltas = [delta for group in by_split.values() for delta in group["delta"].values()]
     ends = [delta[end] for delta in deltas for end in ("low", "high") if delta[end] is not None]
     assert ends and all(-1 <= end <= 1 for end in ends)
+
+
+def test_a_difference_that_one_query_would_cancel_is_said_to_be_fragile(
+    shop: Path, tmp_path: Path, rankbench: Any
+) -> None:
+    """24 queries of one Exact product each, first on one side and second on ten for the other."""
+    queries = [f"query {number}" for number in range(24)]
+    lines = [f"q{n},{query},p01,E" for n, query in enumerate(queries)]
+    lines += [f"q{n},{query},p02,S" for n, query in enumerate(queries)]
+    judgments = tmp_path / "judgments.csv"
+    judgments.write_text("\n".join(["query_id,query,product_id,label", *lines]) + "\n")
+    root = tmp_path / "w"
+    options = ["--catalog", shop / "products.csv", "--judgments", judgments]
+    assert rankbench("init", root, *options).code == 0
+    for name, worse in (("a", set()), ("b", set(range(8)))):
+        rows = []
+        for n in range(24):
+            order = ["p01", "p03", "p02"] if n in worse else ["p01", "p02", "p03"]
+            rows += [f"q{n} Q0 {product} {at} {10 - at} t" for at, product in enumerate(order, 1)]
+        (tmp_path / f"{name}.run").write_text("\n".join(rows) + "\n")
+    sides = [f"run:{tmp_path / name}.run" for name in ("a", "b")]
+    asked = ["-w", root, "--baseline", sides[0], "--candidate", sides[1], "--split", "all"]
+    delta = rankbench("eval", *asked, "--json").json["delta"]["ndcg@10"]
+    assert delta["high"] < 0 and delta["fragile"]
+    out = rankbench("eval", *asked).out
+    assert f"one query more that moved {24 * -delta['mean']:.2f} the other way" in out
 
 
 def test_what_so_many_queries_can_show_is_said(made: Path, rankbench: Any) -> None:

@@ -121,7 +121,8 @@ def test_words_that_only_look_like_negations_are_plain(query: str) -> None:
 @pytest.mark.parametrize(
     ("text", "weight"),
     [("3", 3.0), ("1,250", 1250.0), ("0", 0.0), ("2e3", 2000.0), ("-1", None), ("nan", None),
-     ("inf", None), ("much", None), ("", None)],
+     ("inf", None), ("much", None), ("", None), ("3,5", None), ("1 000", None), ("12,34", None),
+     ("1,250,000.5", 1250000.5), ("1250,000", None), ("1.5", 1.5)],
 )  # fmt: skip
 def test_a_weight_is_a_number_from_0(text: str, weight: float | None) -> None:
     assert weight_of({"weight": text}) == weight

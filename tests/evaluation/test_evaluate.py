@@ -39,7 +39,7 @@ def test_the_json_has_the_promised_keys(found) -> None:
         assert data[side]["encoder"] == name
         assert set(DEFINITIONS) | {"encoder", "build", "unanswered"} == set(data[side])
     keys = {"mean", "low", "high", "p", "improved", "unchanged", "harmed", "n"}
-    keys |= {"sd", "visible"}
+    keys |= {"sd", "visible", "skewness", "fragile"}
     assert all(set(delta) == keys for delta in data["delta"].values())
     row = data["per_query"][0]
     assert {"query_id", "query", "split", "seen", "baseline", "candidate", "delta"} <= set(row)

@@ -14,10 +14,14 @@ from engine.errors import RankbenchError
 from engine.evaluation.intervals import paired_delta, paired_deltas, sign_flip_p
 from tests.evaluation.differences import (
     NULL,
+    SKEWED,
     Draw,
+    around,
     mostly_equal,
     normal,
+    partly_equal,
     share_excluding_zero,
+    share_sure,
 )
 
 PAIRS = 2000
@@ -28,6 +32,29 @@ PAIRS = 2000
 def test_the_interval_excludes_zero_as_often_as_it_says(draw: Draw, n: int) -> None:
     differences = draw(np.random.default_rng(41), (n, PAIRS))
     assert 0.04 <= share_excluding_zero(differences) <= 0.065
+
+
+@pytest.mark.parametrize("n", [24, 60, 120])
+@pytest.mark.parametrize("draw", SKEWED.values(), ids=SKEWED.keys())
+def test_a_sample_that_lacks_its_tail_by_chance_is_said_to_be_fragile(draw: Draw, n: int) -> None:
+    differences = draw(np.random.default_rng(47), (n, 1000))
+    assert share_sure(differences, 999) <= 0.08
+
+
+@pytest.mark.parametrize("n", [24, 120])
+@pytest.mark.parametrize("draw", [around(0.05, 0.09), partly_equal(-0.05, 0.09)])
+def test_a_true_difference_is_hardly_ever_fragile(draw: Draw, n: int) -> None:
+    differences = draw(np.random.default_rng(48), (n, 1000))
+    shown = share_excluding_zero(differences, 999)
+    assert share_sure(differences, 999) >= 0.96 * shown > 0.6
+
+
+def test_the_skewness_is_scipys() -> None:
+    values = np.random.default_rng(49).exponential(0.1, 40)
+    found = paired_delta(np.zeros(40), values)
+    assert found.skewness == pytest.approx(stats.skew(values))
+    assert paired_delta(values, np.zeros(40)).fragile is False  # the tail is on the mean's side
+    assert paired_delta(np.zeros(24), np.linspace(0.001, 0.03, 24)).fragile  # one -.37 cancels it
 
 
 @pytest.mark.parametrize("draw", [normal, mostly_equal])

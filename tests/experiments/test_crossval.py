@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,25 +26,6 @@ from engine.workspace import DEFAULT_GAINS
 
 Texts = dict[str, str]
 Queries = list[JudgedQuery]
-
-
-@pytest.fixture(scope="module")
-def queries(tiny_queries: Queries) -> Queries:
-    """Only the Exact, the accessory and two others stay judged, so that groups do not chain."""
-    kept = []
-    for query in tiny_queries:
-        exact = [p for p, grade in query.grades.items() if grade == "E"]
-        rest = [p for p, grade in query.grades.items() if grade == "I"]
-        kept.append(
-            JudgedQuery(
-                query.query_id,
-                query.query,
-                "",
-                {p: query.grades[p] for p in [*exact, *rest[:2]]},
-                query.columns,
-            )
-        )
-    return kept
 
 
 @pytest.fixture
@@ -107,7 +87,9 @@ def test_every_query_is_scored_once_by_an_encoder_that_never_saw_it(
     assert result.unchanged == 0.01
     for name in ("ndcg", "ndcg@10", "rbo_ideal"):
         assert 0 < (result.row(name).floor or 0) < 1
-    assert result.row("mrr@10").floor is None
+    assert result.row("mrr@10").floor is None and "random" not in result.row("mrr@10").by_fold
+    sizes = [sum(place == fold for place in fold_of.values()) for fold in range(3)]
+    assert np.average(row.by_fold["random"], weights=sizes) == pytest.approx(row.floor)
     assert json.loads((out / "result.json").read_text())["queries"] == 40
     assert {e["run"] for e in events if "run" in e} == {1, 2, 3, 4, 5, 6}
 
@@ -170,46 +152,20 @@ def test_the_cosines_are_over_pairs_and_can_be_made_again_from_the_files(
         assert delta.mean == pytest.approx(tuned - row.means["base"], abs=1e-9)
         assert delta.low < delta.mean < delta.high
         assert row.relative() == pytest.approx(delta.mean / row.means["base"])
+        # Each fold's mean is of that fold's pairs alone.
+        held_out = {item["query_id"]: item["fold"] for item in result.per_query}
+        for fold in range(2):
+            mine = [np.mean(v) for (query, _), v in found.items() if held_out[query] == fold]
+            assert row.by_fold["tuned"][fold] == pytest.approx(np.mean(mine), abs=1e-9)
+        assert row.over_folds()["tuned"] == pytest.approx(np.mean(row.by_fold["tuned"]))
+        assert min(row.by_fold["base"]) < row.means["base"] < max(row.by_fold["base"])
     saved = json.loads((tmp_path / "result.json").read_text())
     assert saved["cosines"][0]["measure"] == "title_cosine"
+    assert len(saved["cosines"][0]["by_fold"]["base"]) == 2
+    # Contributions to a mean over pairs are no improvements and harms.
+    assert "harmed" not in saved["cosines"][0]["deltas"]["base"]
+    assert "harmed" in saved["table"][0]["deltas"]["base"]
     assert saved["table"][0]["relative"]["base"] == pytest.approx(result.table[0].relative())
-
-
-def test_folds_on_two_devices_at_once_are_the_same_experiment(
-    tiny_encoder_dir: Path, tiny_texts: Texts, queries: Queries, tmp_path: Path
-) -> None:
-    recipe = load_recipe("adapter").with_set(["epochs=2"])
-    events: list[dict[str, Any]] = []
-
-    def run(out: Path, **more: Any) -> Any:
-        return crossval(recipe, tiny_encoder_dir, tiny_texts, queries, out, folds=3, **more)
-
-    both = run(tmp_path / "two", devices=["cpu", "cpu"], progress=events.append)
-    alone = run(tmp_path / "one", devices=["cpu"])
-    assert {event["fold"] for event in events if "fold" in event} == {0, 1, 2}
-    assert max(event["run"] for event in events if "run" in event) <= 3
-    for left, right in zip(both.per_query, alone.per_query, strict=True):
-        assert left["tuned"] == pytest.approx(right["tuned"], abs=1e-6)
-    assert not list((tmp_path / "two").glob(".work-*"))
-    with pytest.raises(Cancelled):
-        run(tmp_path / "stopped", devices=["cpu", "cpu"], should_stop=lambda: True)
-
-
-def test_a_fold_that_fails_beside_another_says_why(
-    tiny_encoder_dir: Path, tiny_texts: Texts, queries: Queries, tmp_path: Path
-) -> None:
-    nothing = [replace(query, grades=dict.fromkeys(query.grades, "S")) for query in queries]
-    with pytest.raises(RankbenchError, match="Exact") as raised:
-        crossval(
-            load_recipe("adapter"),
-            tiny_encoder_dir,
-            tiny_texts,
-            nothing,
-            tmp_path,
-            folds=2,
-            devices=["cpu", "cpu"],
-        )
-    assert raised.value.todo
 
 
 def test_a_rerun_goes_on_from_the_folds_that_ended(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from engine.evaluation.cosines import SideCosines
 from engine.evaluation.evaluate import evaluate
 from engine.evaluation.frame import Evaluation
+from engine.evaluation.intervals import Delta
 from engine.report.provenance import Provenance, SideFacts, versions
 from engine.report.report import Report, assemble
 from tests.evaluation.fake_sides import ScoredSide, make_catalog, make_queries
@@ -63,10 +65,11 @@ def reported(evaluation: Evaluation, examples: int = 4) -> Report:
         sides=(facts, tuned),
         commands=(("rankbench eval --candidate '<i>tuned'", "prints the table"),),
     )
-    cosines = {
-        side: {"title_cosine": 0.5 + at / 100, "title_margin": 0.1}
-        for at, side in enumerate(("baseline", "candidate"))
-    }
+    cosines = SideCosines(
+        {"title_cosine": 0.5, "title_margin": 0.1},
+        {"title_cosine": 0.51, "title_margin": 0.1},
+        {"title_cosine": Delta(0.01, -0.0123, 0.0323, 0.3, 0, 0, 0, n=29)},
+    )
     return assemble(
         evaluation,
         TITLES,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from engine.evaluation.frame import Evaluation
-from engine.evaluation.intervals import Delta
+from engine.evaluation.intervals import Delta, paired_delta
 from engine.measures import PRIMARY
 from engine.report.headline import (
     BETTER,
@@ -112,3 +113,39 @@ def test_a_run_is_called_by_its_file_where_that_is_clear(evaluation: Evaluation)
         "run:/tmp/a.csv",
         "run:/var/a.csv",
     )
+
+
+def measured(evaluation: Evaluation, values: np.ndarray) -> Evaluation:
+    delta = paired_delta(np.zeros(len(values)), values)
+    return replace(evaluation, delta={**evaluation.delta, PRIMARY: delta})
+
+
+def test_a_set_too_small_for_what_it_measured_says_what_it_could_show(
+    evaluation: Evaluation,
+) -> None:
+    values = np.random.default_rng(1).normal(0, 0.09, 24)
+    small = measured(evaluation, values - values.mean() + 0.02)
+    found = headline(small, 24)
+    visible = small.delta[PRIMARY].visible
+    assert found.call == NONE
+    assert "too small to tell: 24 queries with such a spread show a true difference of " in (
+        found.zero
+    )
+    assert f"of {visible:.3f} four times in five" in found.zero
+    clear = headline(measured(evaluation, values - values.mean() + 0.2), 24)
+    assert "too small" not in clear.zero
+
+
+def test_a_loss_that_one_query_would_cancel_is_hedged(evaluation: Evaluation) -> None:
+    """Many small losses: the few large gains of such a side may not be among the queries."""
+    found = headline(measured(evaluation, np.repeat([0.0, -0.02], [14, 10])), 24)
+    assert found.call == WORSE and "may rank worse" in found.title
+    assert "one query more that moved 0.20 the other way" in " ".join(found.cautions)
+
+
+def test_a_gain_with_large_harms_against_it_is_hedged(evaluation: Evaluation) -> None:
+    found = headline(measured(evaluation, np.repeat([0.1, 0.12, -0.4], [40, 20, 3])), 63)
+    assert found.call == BETTER and "may rank better" in found.title
+    assert "a few large harms stand against it" in " ".join(found.cautions)
+    sure = headline(measured(evaluation, np.linspace(-0.05, 0.2, 63)), 63)
+    assert "ranks better" in sure.title and not sure.cautions

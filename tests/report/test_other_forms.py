@@ -104,6 +104,34 @@ def test_markdown_has_the_numbers_of_the_evaluation(report: Report) -> None:
     assert cells[7] == str(delta.n)
 
 
+def cells_of(text: str, start: str) -> list[str]:
+    [line] = [line for line in text.splitlines() if line.startswith(start)]
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_cosines_have_their_interval_p_and_n(report: Report) -> None:
+    text = render(report, "md")
+    assert cells_of(text, "| title\\_cosine")[3:] == [
+        "+0.0100",
+        "−0.0123 to +0.0323",
+        "0.300",
+        "29",
+    ]
+    assert cells_of(text, "| title\\_margin")[1:] == ["0.1000", "0.1000", "—", "—", "—", ""]
+    page = re.sub(r"<[^>]*>", " ", render(report, "html"))
+    assert re.search(r"title_cosine .*\+0\.0100 .*−0\.0123 to \+0\.0323 .*0\.300 .*29", page)
+
+
+def test_a_breakdown_has_the_random_floor(report: Report) -> None:
+    text, page = render(report, "md"), render(report, "html")
+    for value, group in report.breakdowns["split"].items():
+        floor = f"{group.floor[PRIMARY]:.4f}"
+        assert cells_of(text, f"| {value} | {group.delta[PRIMARY].n} |")[-1] == floor
+        [row] = re.findall(rf"<bdi>{value}</bdi></th>.*?</tr>", page, flags=re.DOTALL)
+        assert row.endswith(f"<td>{floor}</td></tr>")
+    assert "random" in text[text.index("by split") :].split("\n\n")[1].splitlines()[0]
+
+
 def test_another_form_is_refused(report: Report) -> None:
     with pytest.raises(UsageError, match="pdf"):
         render(report, "pdf")

@@ -230,16 +230,21 @@ def _cells(name: str, other: str, row: Row) -> list[str]:
 
 
 def _show_folds(result: CrossvalResult) -> None:
-    """The primary measure of each fold, and the mean over folds."""
+    """The primary measure of each fold, and every measure's mean over the folds."""
     by_fold = result.row(PRIMARY).by_fold
     sizes = Counter(item["fold"] for item in result.per_query)
     lines = [
         [str(fold), *(number(values[fold]) for values in by_fold.values()), str(sizes[fold])]
         for fold in range(result.folds)
     ]
-    means = [[value for value in values if value is not None] for values in by_fold.values()]
-    lines.append(["mean", *(number(sum(values) / len(values)) for values in means), ""])
     table([f"{PRIMARY} by fold", *by_fold, "n"], lines)
+    click.echo()
+    means = [(_named(row), row.over_folds()) for row in in_order(result)]
+    rows = [
+        [name, *(number(mean.get(system)) if system in mean else "" for system in by_fold)]
+        for name, mean in means
+    ]
+    table([f"mean over {result.folds} folds", *by_fold], rows)
 
 
 def _interval(delta: Delta | None) -> str:

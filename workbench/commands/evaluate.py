@@ -29,6 +29,7 @@ from workbench.commands.output import (
 )
 
 if TYPE_CHECKING:
+    from engine.evaluation.cosines import SideCosines
     from engine.evaluation.frame import Evaluation, Group
     from engine.evaluation.intervals import Delta
     from engine.records import Word
@@ -139,7 +140,7 @@ def command(
         if runs is not None:
             paths = write_runs(runs, result)
             say(f"Wrote {', '.join(str(path) for path in paths)}.")
-        extra = side_cosines(workspace, result, _starting) if cosines else {}
+        extra = side_cosines(workspace, result, _starting) if cosines else None
     finally:
         comparer.close()
     keep_run(workspace, result, "eval")
@@ -187,18 +188,23 @@ def to_json(
     per_query: bool = False,
     by: str | None = None,
     groups: Mapping[str, Group] | None = None,
-    cosines: Mapping[str, Mapping[str, float | None]] | None = None,
+    cosines: SideCosines | None = None,
 ) -> dict[str, Any]:
     """The `eval` contract, with what was asked for besides."""
     found = result.to_json(per_query)
-    for side, values in (cosines or {}).items():
-        found[side] |= values
+    if cosines:
+        found["baseline"] |= cosines.baseline
+        found["candidate"] |= cosines.candidate
+        found["delta"] |= {
+            name: {key: getattr(delta, key) for key in ("mean", "low", "high", "p", "n")}
+            for name, delta in cosines.delta.items()
+        }
     if by is not None:
         found["by"] = {by: {value: group.to_json() for value, group in (groups or {}).items()}}
     return found
 
 
-def show(result: Evaluation, cosines: Mapping[str, Mapping[str, float | None]]) -> None:
+def show(result: Evaluation, cosines: SideCosines | None) -> None:
     """Print the means, every delta with its interval, p, counts and n, and the random floor."""
     names = [cut(result.baseline.encoder, 24), cut(result.candidate.encoder, 24)]
     what = f"{result.queries} queries ({safe(result.chosen)}), candidates: {result.candidates}"
@@ -220,6 +226,7 @@ def show(result: Evaluation, cosines: Mapping[str, Mapping[str, float | None]]) 
             f"{PRIMARY} delta if every unjudged hit in a top 10 were judged  {low} to {high}"
         )
     _show_power(result.delta[PRIMARY])
+    _show_fragile(result.delta[PRIMARY])
     if cosines:
         _show_cosines(names, cosines)
     _show_weighted(names, result)
@@ -268,6 +275,14 @@ def _show_power(delta: Delta) -> None:
         )
 
 
+def _show_fragile(delta: Delta) -> None:
+    """Print the caution that an interval clear of 0 may owe itself to what the set lacks."""
+    from engine.report.headline import fragile_sentence
+
+    if sentence := fragile_sentence(delta):
+        click.echo(f"{PRIMARY}: {sentence}")
+
+
 def say_judgments(judgments: str, said: Sequence[Mapping[str, Word]]) -> None:
     """Say whose judgments counted, where a person has said anything."""
     words = [word for found in said for word in found.values()]
@@ -301,11 +316,16 @@ def _delta(delta: Delta) -> list[str]:
     return [number(delta.mean, sign=True), ends, p_value(delta.p), counts, str(delta.n)]
 
 
-def _show_cosines(names: list[str], cosines: Mapping[str, Mapping[str, float | None]]) -> None:
-    before, after = cosines["baseline"], cosines["candidate"]
+def _show_cosines(names: list[str], cosines: SideCosines) -> None:
     click.echo()
-    rows = [[name, number(before[name]), number(after[name])] for name in before]
-    table(["cosine", *names], rows)
+    rows = []
+    for name, before in cosines.baseline.items():
+        delta = cosines.delta.get(name)
+        # What a query adds to a mean over pairs is no improvement or harm: no counts.
+        mean, interval, p, _, n = _delta(delta) if delta else ["—", "—", "—", "", ""]
+        row = [name, number(before), number(cosines.candidate[name]), mean, interval, p, n]
+        rows.append(row)
+    table(["cosine", *names, "delta", "95 % interval", "p", "n"], rows)
 
 
 def _show_weighted(names: list[str], result: Evaluation) -> None:

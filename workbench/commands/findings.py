@@ -88,6 +88,10 @@ def _judgment_lines(found: JudgmentFindings) -> list[tuple[str, str]]:
     if found.renamed:
         other = "of the file have the id of a query with another text and got a fresh one"
         lines.append(("renamed", f"{len(found.renamed):,} queries {other}: {_ids(found.renamed)}"))
+    if unread := found.unread_weights:
+        shown = safe(", ".join(dict.fromkeys(list(unread.values())[:3])))
+        why = f"without one: it is no number such as 3.5 or 1,250, but {shown}"
+        lines.append(("weights", f"{len(unread):,} queries {why}"))
     if found.linked_by in NARROWED:
         lines.append(("linked", NARROWED[found.linked_by]))
     return lines + [("note", safe(note)) for note in found.notes]
