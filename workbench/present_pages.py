@@ -191,8 +191,7 @@ def _interval(delta: Any) -> str:
     ends = f"95 % interval of the change {low} to {high}, n {delta.n}"
     if delta.low <= 0 <= delta.high:
         says = "zero is within it, so no difference is shown"
-    elif _is_nothing(delta.low) or _is_nothing(delta.high):
-        # As it is written: an end of .000 is no claim to make before a room.
+    elif delta.barely:
         says = "it all but touches zero, so a difference is hardly shown"
     else:
         says = "all of it is above zero" if delta.low > 0 else "all of it is below zero"
@@ -210,10 +209,6 @@ def _too_few(delta: Any) -> str:
         "in five, a smaller one less often."
     )
 
-
-def _is_nothing(value: float) -> bool:
-    """Whether it is written as zero."""
-    return change(value).startswith("±")
 
 
 def big(text: str) -> list[str]:

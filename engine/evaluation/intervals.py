@@ -60,6 +60,7 @@ _STUDENT = {1: 12.7062, 2: 4.3027, 3: 3.1824, 4: 2.7764}
 # than .14 wide, past most gains there are to find, and it and the p value disagree about zero in up
 # to one sample of fifteen (simulated: n from 4 to 19; normal, half-zero and skewed differences).
 FEW_QUERIES = 20
+_BARELY = 0.0005
 # See the table: up to this, one query that moves as much, which is not rare, cancels the mean.
 CANCELLED = 0.5
 # Against the mean: a long tail on the other side of it.
@@ -119,6 +120,13 @@ class Delta:
     def cancelled_by(self) -> float:
         """How far one query more would have to move the other way to cancel the mean."""
         return round(self.n * abs(self.mean or 0.0), 9)
+
+    @property
+    def barely(self) -> bool:
+        """Whether zero is outside the interval and its nearer end is 0 to three decimals."""
+        if self.low is None or self.high is None or self.low <= 0 <= self.high:
+            return False
+        return min(abs(self.low), abs(self.high)) < _BARELY
 
     @property
     def fragile(self) -> bool:

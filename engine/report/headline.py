@@ -131,7 +131,8 @@ def _title(evaluation: Evaluation, call: str) -> str:
         return f"Nothing was measured of {candidate} and {base}"
     if call == NONE:
         return f"No difference between {candidate} and {base} is shown"
-    verb = "may rank" if delta.rough or delta.fragile or _disagree(delta) else "ranks"
+    unsure = delta.rough or delta.fragile or delta.barely or _disagree(delta)
+    verb = "may rank" if unsure else "ranks"
     title = f"{candidate} {verb} {call} than {base}"
     if delta.rough:
         return f"{title}: {count(delta.n, 'query', 'queries')} are too few to be sure"
@@ -161,9 +162,11 @@ def _zero(delta: Delta, call: str) -> str:
     if call in (BETTER, WORSE):
         what = "gain" if call == BETTER else "loss"
         small, large = (number(end) for end in sorted((abs(delta.low), abs(delta.high))))
+        where = "all but in" if delta.barely else "outside"
+        hardly = ", so it is hardly shown" if delta.barely else ""
         return (
-            f"Zero is outside the interval: the {what} may be as small as {small} or as large as "
-            f"{large}."
+            f"Zero is {where} the interval: the {what} may be as small as {small} or as large as "
+            f"{large}{hardly}."
         )
     return (
         f"Zero is inside the interval: these queries do not tell the sides apart. Anything from "

@@ -44,6 +44,8 @@ def with_delta(
         (0.0, 0.0, 1.0, NONE, "No difference between <i>tuned and base is shown"),
         (0.0, 0.05, 0.06, NONE, "No difference between <i>tuned and base is shown"),
         (0.001, 0.05, 0.06, BETTER, "<i>tuned may rank better than base"),
+        (0.0003, 0.0452, 0.048, BETTER, "<i>tuned may rank better than base"),
+        (-0.0452, -0.0003, 0.048, WORSE, "<i>tuned may rank worse than base"),
     ],
 )
 def test_the_call_is_the_intervals(
@@ -62,6 +64,13 @@ def test_the_finding_names_measure_set_interval_p_and_n(evaluation: Evaluation) 
     for part in ("NDCG@10", "whole catalog", "−0.0213 to +0.0171", "p < 0.001", "n = 24 queries"):
         assert part in said
     assert "neither side was trained on" in said
+
+
+def test_an_interval_that_all_but_touches_zero_is_told_so(evaluation: Evaluation) -> None:
+    said = headline(with_delta(evaluation, 0.0003, 0.0452, 0.048), 24).zero
+    assert said.startswith("Zero is all but in the interval") and "hardly shown" in said
+    said = headline(with_delta(evaluation, 0.0006, 0.0452, 0.04), 24).zero
+    assert said.startswith("Zero is outside the interval") and "hardly" not in said
 
 
 def test_few_queries_are_never_a_sure_thing(evaluation: Evaluation) -> None:

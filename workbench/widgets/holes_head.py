@@ -42,7 +42,7 @@ class HolesHead(Painted):
             return [sides]
         low, high = found.bounds
         ink = "faint" if abs(found.delta) < 5e-4 else "gain" if found.delta > 0 else "loss"
-        which = "" if found.split == "all" else f" {found.split}"
+        which = " seen and unseen" if found.split == "all" else f" {found.split}"
         return [
             [*sides, (ink, f" {change(found.delta)}")],
             [("faint", "bounds "), ("plain", f"[{change(low)}, {change(high)}]")],
