@@ -210,7 +210,6 @@ def _too_few(delta: Any) -> str:
     )
 
 
-
 def big(text: str) -> list[str]:
     """A number in digits three lines high."""
     segments = Digits(text).render(Style(bold=True))

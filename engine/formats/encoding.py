@@ -82,7 +82,10 @@ def read_bytes(path: Path) -> bytes:
                 f"{path} is a broken gzip file: {error}.", "Fetch or export it again."
             ) from None
     if not raw.strip():
-        raise RankbenchError(f"{path} is empty.", "Give a table with a header and rows, or a list with one entry a line.")
+        raise RankbenchError(
+            f"{path} is empty.",
+            "Give a table with a header and rows, or a list with one entry a line.",
+        )
     return raw
 
 
