@@ -43,8 +43,9 @@ $(STAMP): pyproject.toml constraints.txt
 demo: install
 	$(VENV)/bin/rankbench demo
 
+# As many at once as there are cores, up to four: each holds a gigabyte or two.
 test: install
-	$(PY) -m pytest
+	$(PY) -m pytest -n auto --maxprocesses 4
 
 # Slow: about a quarter of an hour. RANKBENCH_FAULTS_SEED=1 chooses other moments.
 faults: install
