@@ -169,11 +169,17 @@ class Terminal:
 
 
 def hashes(root: Path) -> dict[str, str]:
-    return {
-        str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(root.rglob("*"))
-        if path.is_file()
-    }
+    """Path -> SHA-256 of every file, but what SQLite keeps beside a database while it is open.
+
+    A log with something in it is no such thing: it holds what was written.
+    """
+    found = {}
+    for path in sorted(root.rglob("*")):
+        if path.is_file() and not path.name.endswith("-shm"):
+            content = path.read_bytes()
+            if content or not path.name.endswith("-wal"):
+                found[str(path.relative_to(root))] = hashlib.sha256(content).hexdigest()
+    return found
 
 
 def panes(rows: list[str]) -> tuple[str, str]:
