@@ -13,7 +13,7 @@ from engine.errors import UsageError
 from engine.measures import LARGEST_DELTA, PRIMARY
 from engine.workspace import Workspace
 from workbench.commands.hints import hint
-from workbench.commands.options import json_option, with_workspace
+from workbench.commands.options import asked_options, json_option, with_workspace
 from workbench.commands.output import (
     count,
     cut,
@@ -52,30 +52,7 @@ _NOT_WITH_EVERY = {
 
 
 @click.command("eval")
-@click.option("--baseline", metavar="SIDE", help="base, bm25, hybrid:NAME, run:FILE, an encoder.")
-@click.option("--candidate", metavar="SIDE", help="The side to compare with it.")
-@click.option(
-    "--split",
-    type=click.Choice(["train", "dev", "test", "unseen", "all"]),
-    default="unseen",
-    show_default=True,
-    help="Which queries; unseen: those neither side was trained on.",
-)
-@click.option("--set", "query_set", metavar="NAME", default="", help="Only this query set.")
-@click.option(
-    "--candidates",
-    type=click.Choice(["judged", "catalog"]),
-    default="catalog",
-    show_default=True,
-    help="Rank only the judged products of a query, or retrieve from everything.",
-)
-@click.option(
-    "--judgments",
-    type=click.Choice(["all", "imported"]),
-    default="all",
-    show_default=True,
-    help="Judge by people's verdicts too, or by the imported judgments alone.",
-)
+@asked_options()
 @click.option(
     "--runs",
     metavar="DIR",

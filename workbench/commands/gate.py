@@ -13,7 +13,12 @@ import click
 from engine.errors import UsageError
 from engine.measures import PRIMARY
 from workbench.commands.evaluate import keep_run, say_judgments, say_left_out
-from workbench.commands.options import current_workspace, json_option, workspace_option
+from workbench.commands.options import (
+    asked_options,
+    current_workspace,
+    json_option,
+    workspace_option,
+)
 from workbench.commands.output import (
     count,
     cut,
@@ -49,30 +54,7 @@ Line = tuple[str, str]
     type=click.Path(path_type=Path),
     help="Queries that must not be harmed, one a line, whatever their split.",
 )
-@click.option("--baseline", metavar="SIDE", help="base, bm25, hybrid:NAME, run:FILE, an encoder.")
-@click.option("--candidate", metavar="SIDE", help="The side that must pass.")
-@click.option(
-    "--split",
-    type=click.Choice(["train", "dev", "test", "unseen", "all"]),
-    default="unseen",
-    show_default=True,
-    help="Which queries the rules are on; unseen: those neither side was trained or chosen on.",
-)
-@click.option("--set", "query_set", metavar="NAME", default="", help="Only this query set.")
-@click.option(
-    "--candidates",
-    type=click.Choice(["judged", "catalog"]),
-    default="catalog",
-    show_default=True,
-    help="Rank only the judged products of a query, or retrieve from everything.",
-)
-@click.option(
-    "--judgments",
-    type=click.Choice(["all", "imported"]),
-    default="all",
-    show_default=True,
-    help="Judge by people's verdicts too, or by the imported judgments alone.",
-)
+@asked_options()
 @click.option(
     "--junit",
     metavar="FILE",

@@ -8,7 +8,7 @@ import click
 
 from engine.workspace import Workspace
 from workbench.commands.hints import hint
-from workbench.commands.options import json_option, with_workspace
+from workbench.commands.options import asked_options, json_option, with_workspace
 from workbench.commands.output import count, cut, emit_json, number, progress_bar, safe, say, table
 
 if TYPE_CHECKING:
@@ -16,16 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command("holes")
-@click.option("--baseline", metavar="SIDE", help="base, bm25, hybrid:NAME, run:FILE, an encoder.")
-@click.option("--candidate", metavar="SIDE", help="The side to compare with it.")
-@click.option(
-    "--split",
-    type=click.Choice(["train", "dev", "test", "unseen", "all"]),
-    default="unseen",
-    show_default=True,
-    help="Which queries; unseen: those neither side was trained on.",
-)
-@click.option("--set", "query_set", metavar="NAME", default="", help="Only this query set.")
+@asked_options("candidates", "judgments")
 @click.option("-k", default=20, show_default=True, type=click.IntRange(1), help="Holes shown.")
 @json_option
 @with_workspace

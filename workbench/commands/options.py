@@ -19,6 +19,49 @@ Function = Callable[..., Any]
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
 
 
+_ASKED = {
+    "baseline": click.option(
+        "--baseline", metavar="SIDE", help="base, bm25, hybrid:NAME, run:FILE, an encoder."
+    ),
+    "candidate": click.option("--candidate", metavar="SIDE", help="The side to compare with it."),
+    "split": click.option(
+        "--split",
+        type=click.Choice(["train", "dev", "test", "unseen", "all"]),
+        default="unseen",
+        show_default=True,
+        help="Which queries; unseen: those neither side was trained or chosen on.",
+    ),
+    "set": click.option(
+        "--set", "query_set", metavar="NAME", default="", help="Only this query set."
+    ),
+    "candidates": click.option(
+        "--candidates",
+        type=click.Choice(["judged", "catalog"]),
+        default="catalog",
+        show_default=True,
+        help="Rank only the judged products of a query, or retrieve from everything.",
+    ),
+    "judgments": click.option(
+        "--judgments",
+        type=click.Choice(["all", "imported"]),
+        default="all",
+        show_default=True,
+        help="Judge by people's verdicts too, or by the imported judgments alone.",
+    ),
+}
+
+
+def asked_options(*left_out: str) -> Callable[[Function], Function]:
+    """Add the options of an evaluation, in one order: what is compared, over what, judged how."""
+
+    def add(function: Function) -> Function:
+        for name in reversed([name for name in _ASKED if name not in left_out]):
+            function = _ASKED[name](function)
+        return function
+
+    return add
+
+
 def _remember(ctx: click.Context, parameter: click.Parameter, values: tuple[Path, ...]) -> None:
     place = place_of(ctx)
     for value in values:

@@ -11,7 +11,7 @@ import click
 from engine.errors import RankbenchError, UsageError
 from engine.workspace import Workspace
 from workbench.commands.evaluate import keep_run
-from workbench.commands.options import with_workspace
+from workbench.commands.options import asked_options, with_workspace
 from workbench.commands.output import cut, progress_bar, say
 
 FORMATS = ("html", "md", "csv")
@@ -26,23 +26,7 @@ _SUFFIXES = {"htm": "html", "markdown": "md"}
     type=click.Path(path_type=Path),
     help="Where to write it; default: the workspace's reports/.",
 )
-@click.option("--baseline", metavar="SIDE", help="base, bm25, hybrid:NAME, run:FILE, an encoder.")
-@click.option("--candidate", metavar="SIDE", help="The side to compare with it.")
-@click.option(
-    "--split",
-    type=click.Choice(["train", "dev", "test", "unseen", "all"]),
-    default="unseen",
-    show_default=True,
-    help="Which queries; unseen: those neither side was trained on.",
-)
-@click.option("--set", "query_set", metavar="NAME", default="", help="Only this query set.")
-@click.option(
-    "--judgments",
-    type=click.Choice(["all", "imported"]),
-    default="all",
-    show_default=True,
-    help="Judge by people's verdicts too, or by the imported judgments alone.",
-)
+@asked_options("candidates")
 @click.option(
     "--format",
     "form",
