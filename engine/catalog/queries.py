@@ -34,6 +34,9 @@ class JudgedQuery:
     grades: Mapping[str, str] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
     imported: bool = True
+    targets: Mapping[str, float] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
+    file_weights: Mapping[str, float] = field(default_factory=dict)
 
     def positives(self) -> list[str]:
         """The ids of the Exact products, in the judgments' order."""

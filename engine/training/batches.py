@@ -93,9 +93,36 @@ Plan = Callable[[int, int], list[list[int]]]
 
 
 def without_false_negatives(examples: Examples) -> Plan:
-    """`plan` over the examples' rows."""
+    """`plan` over the examples' rows; within each stratum where they have strata, so that the
+    other rows' documents are near ones (hard in-batch negatives)."""
     rows = batch_rows(examples)
-    return lambda batch_size, seed: plan(rows, batch_size, seed)
+    if not examples.strata:
+        return lambda batch_size, seed: plan(rows, batch_size, seed)
+    groups: dict[str, list[int]] = {}
+    for index, stratum in enumerate(examples.strata):
+        groups.setdefault(stratum, []).append(index)
+
+    def make(batch_size: int, seed: int) -> list[list[int]]:
+        batches = [
+            [group[place] for place in batch]
+            for _, group in sorted(groups.items())
+            for batch in plan([rows[index] for index in group], batch_size, seed)
+        ]
+        random.Random(seed).shuffle(batches)
+        return batches
+
+    return make
+
+
+def shuffled(examples: Examples) -> Plan:
+    """All rows in a seeded order, for losses whose rows do not serve each other."""
+
+    def make(batch_size: int, seed: int) -> list[list[int]]:
+        order = list(range(len(examples.rows)))
+        random.Random(seed).shuffle(order)
+        return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+
+    return make
 
 
 class Sampler:

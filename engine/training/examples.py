@@ -15,7 +15,11 @@ from engine.errors import RankbenchError
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One row. Texts are the rendered template's; a hard negative is judged S, C or I."""
+    """One row. Texts are the rendered template's; a hard negative is judged S, C or I.
+
+    With `targets` the row's loss is graded: they are the documents', one each, and the first
+    document is not better than the others.
+    """
 
     query_id: str
     query: str
@@ -23,6 +27,7 @@ class Example:
     positive: str
     negative_ids: tuple[str, ...]
     negatives: tuple[str, ...]
+    targets: tuple[float, ...] = ()
 
     def documents(self) -> tuple[str, ...]:
         return (self.positive, *self.negatives)
@@ -38,6 +43,7 @@ class Examples:
         queries: those that gave at least one row.
         data_hash: SHA-256 (16 hex) of the rows: equal data and seed give an equal hash.
         notes: what was left out, for the card and the log.
+        strata: what the rows of one batch should share, a text a row; () for nothing.
     """
 
     rows: tuple[Example, ...]
@@ -45,6 +51,7 @@ class Examples:
     queries: tuple[JudgedQuery, ...]
     data_hash: str
     notes: tuple[str, ...]
+    strata: tuple[str, ...] = ()
 
     @property
     def negatives(self) -> int:
@@ -199,8 +206,9 @@ def _notes(without: int, filled: int, absent: int, empty: int) -> tuple[str, ...
 
 
 def hash_rows(rows: Sequence[Example]) -> str:
-    """SHA-256 (16 hex) of queries and documents, in their order."""
+    """SHA-256 (16 hex) of queries, documents and targets, in their order."""
     digest = hashlib.sha256()
     for row in rows:
-        digest.update(json.dumps([row.query, row.positive, row.negatives]).encode())
+        told = [row.query, row.positive, row.negatives, *([row.targets] if row.targets else [])]
+        digest.update(json.dumps(told).encode())
     return digest.hexdigest()[:16]

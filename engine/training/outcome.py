@@ -65,6 +65,11 @@ class Best:
             return True
         return False
 
+    def take(self, candidate: Candidate, weights: Any) -> None:
+        """Keep a candidate that no dev set scored."""
+        self.tried.append(candidate)
+        self.chosen, self.weights = candidate, weights
+
     def settle(self, alpha: float, margin: float, weights: Callable[[], Any]) -> None:
         """Fall back on the recipe's own choice where the best is not clearly better.
 

@@ -21,18 +21,13 @@ from engine.encoders.card import Card
 from engine.errors import RankbenchError
 from engine.training.basket import HELD_OUT, Basket
 from engine.training.checkpoints import run_key
-from engine.training.examples import Examples, build_examples, judged_hash
+from engine.training.examples import Examples, judged_hash
 from engine.training.finish import Material, lineage, make_card, make_note, save
 from engine.training.outcome import Best, Boldest, Cancelled, Report, ShouldStop, check_stop
 from engine.training.recipe import Recipe
 from engine.training.remarks import many
-from engine.training.vectors import (
-    BaseVectors,
-    base_hits,
-    base_scores,
-    known_vectors,
-    vectors_of,
-)
+from engine.training.rows import Products, rows_of, rows_of_basket
+from engine.training.vectors import BaseVectors, base_hits, base_scores, known_vectors
 from engine.workspace import DEFAULT_GAINS
 
 if TYPE_CHECKING:
@@ -43,6 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BaseVectors", "Cancelled", "TrainResult", "train"]
 
+NOTHING = Products()
 _UNINDEXED_DEV = 1000
 
 
@@ -76,6 +72,7 @@ def train(
     *,
     basket: Basket | None = None,
     queries: Sequence[JudgedQuery] = (),
+    products: Products = NOTHING,
     seed: int | None = None,
     report: Report | None = None,
     should_stop: ShouldStop | None = None,
@@ -99,6 +96,7 @@ def train(
         basket: verdicts to train on in the place of `train_queries`.
         queries: all judged queries with people's words applied; needed with a basket, and what the
             `flags` loss takes its replay from.
+        products: descriptions and categories, where the recipe reads them.
         seed: overrides the recipe's.
         report: gets dicts with `event` "progress" or "log", `phase` ("loading", "training", "dev",
             "saving"), and `step`, `steps`, `loss`, `eta_s`, `score`, `message` where they apply.
@@ -122,7 +120,10 @@ def train(
     run_seed = int(recipe["seed"]) if seed is None else seed
     if out_dir.exists():
         raise RankbenchError(f"{out_dir} exists already.", "Name another place for the encoder.")
-    examples = _examples(recipe, train_queries, basket, queries, texts, run_seed)
+    if basket is not None:
+        examples = rows_of_basket(recipe, basket, queries, texts, run_seed)
+    else:
+        examples = rows_of(recipe, train_queries, texts, gains, products, run_seed)
     for note in examples.notes:
         report({"event": "log", "message": note})
     report({"event": "progress", "phase": "loading", "step": 0, "steps": 0})
@@ -170,7 +171,9 @@ def train(
         best: Best = Best()
         if recipe.loss == "flags":
             best = Boldest(base=scores, margin=float(recipe["margin"]))
-        fitting = _Fitting(recipe, examples, dev, run_seed, steps, stop, known)
+        from engine.training.stages import Fitting
+
+        fitting = Fitting(recipe, examples, dev, run_seed, steps, stop, known, texts)
         model, linear = fitting.run(model, best, replayed, place, key if checkpoints else "")
     report({"event": "progress", "phase": "saving", "step": steps.last, "steps": steps.last})
     card = replace(
@@ -187,27 +190,6 @@ def train(
     )
     save(model, out_dir, card, examples)
     return TrainResult(out_dir, card, linear, len(examples.rows), steps.last, best.cancelled)
-
-
-def _examples(
-    recipe: Recipe,
-    train_queries: Sequence[JudgedQuery],
-    basket: Basket | None,
-    queries: Sequence[JudgedQuery],
-    texts: Mapping[str, str],
-    seed: int,
-) -> Examples:
-    if basket is not None:
-        from engine.training.flags import flag_examples
-
-        return flag_examples(basket, queries, texts, recipe, seed)
-    return build_examples(
-        train_queries,
-        texts,
-        max_per_query=recipe["max_per_query"],
-        negatives=1 if recipe.loss == "flags" else recipe["negatives"],
-        seed=seed,
-    )
 
 
 def _material(
@@ -300,67 +282,3 @@ class _Steps:
     def __call__(self, event: dict[str, Any]) -> None:
         self.last = max(self.last, int(event.get("step", 0)))
         self._report(event)
-
-
-@dataclass(frozen=True, slots=True)
-class _Fitting:
-    """What every trainer needs."""
-
-    recipe: Recipe
-    examples: Examples
-    dev: DevSet | None
-    seed: int
-    report: Report
-    stop: ShouldStop
-    known: Mapping[str, np.ndarray]
-
-    def run(
-        self,
-        model: SentenceTransformer,
-        best: Best,
-        replayed: Replayed | None,
-        place: Path,
-        key: str,
-    ) -> tuple[SentenceTransformer, np.ndarray | None]:
-        """The model with the chosen weights, and the adapter's W where that was trained."""
-        if self.recipe.loss == "adapter":
-            return self._adapter(model, best)
-        from engine.training import infonce
-
-        if replayed is None:
-            objective = infonce.infonce(self.examples, self.recipe)
-        else:
-            from engine.training.flags_loss import flags
-
-            objective = flags(replayed, self.recipe)
-        infonce.fit(
-            model,
-            self.recipe,
-            objective,
-            self.dev,
-            best,
-            seed=self.seed,
-            report=self.report,
-            should_stop=self.stop,
-            checkpoints=infonce.Checkpoints(place, key),
-        )
-        return model, None
-
-    def _adapter(
-        self, model: SentenceTransformer, best: Best
-    ) -> tuple[SentenceTransformer, np.ndarray]:
-        from engine.training import adapter
-
-        vectors = vectors_of(model, adapter.needed_texts(self.examples, self.dev), self.known)
-        weight = adapter.fit(
-            model,
-            self.recipe,
-            self.examples,
-            self.dev,
-            best,
-            seed=self.seed,
-            report=self.report,
-            should_stop=self.stop,
-            vectors=vectors,
-        )
-        return adapter.attach(model, weight), weight

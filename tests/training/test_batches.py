@@ -76,8 +76,9 @@ def test_what_the_trainer_is_given_holds_no_false_negative(
     tmp_path: Path,
 ) -> None:
     from engine.encoders.load import load_model
-    from engine.training import infonce
-    from engine.training.infonce import Checkpoints, _trainer, _Watch
+    from engine.training.fitting import Checkpoints, Watch, _trainer
+    from engine.training.objectives import OBJECTIVES
+    from engine.training.weights import plain_weights
 
     train = [query for query in tiny_queries if query.split == "train"]
     # The same query under another id and spelling must count as the same query.
@@ -85,9 +86,9 @@ def test_what_the_trainer_is_given_holds_no_false_negative(
     examples = build_examples(train, tiny_texts, max_per_query=3, negatives=1, seed=0)
     recipe = load_recipe("infonce").with_set(["batch_size=8"])
     model = load_model(tiny_encoder_dir, "cpu")
-    weights = infonce._copy_weights(model)
-    watch = _Watch(model, weights, recipe, None, Best(), lambda event: None, lambda: False, False)
-    objective = infonce.infonce(examples, recipe)
+    weights = plain_weights(model)
+    watch = Watch(model, weights, recipe, None, Best(), lambda event: None, lambda: False, False)
+    objective = OBJECTIVES["infonce"](examples, recipe)
     trainer = _trainer(model, recipe, objective, 0, Checkpoints(tmp_path), watch)
     loader = trainer.get_train_dataloader()
     rows = batch_rows(examples)

@@ -259,7 +259,7 @@ def test_an_identity_adapter_is_the_base(
 
 
 def test_prompts_of_the_model_are_used_in_training(tiny_encoder_dir: Path) -> None:
-    from engine.training.infonce import _prompts
+    from engine.training.fitting import _prompts
 
     model = load_model(tiny_encoder_dir, "cpu")
     assert _prompts(model, 1) is None

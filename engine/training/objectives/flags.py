@@ -20,7 +20,7 @@ from sentence_transformers import SentenceTransformer
 
 from engine.catalog.normalise import normalise_query
 from engine.training.flags import Replayed, mixed_plan
-from engine.training.infonce import Objective
+from engine.training.objective import Objective
 from engine.training.recipe import Recipe
 
 NEAR = 0.8
@@ -33,7 +33,7 @@ def flags(replayed: Replayed, recipe: Recipe) -> Objective:
         replayed.examples,
         lambda batch_size, seed: mixed_plan(replayed.contrast, batch_size, seed),
         lambda model: FlagsLoss(model, replayed, recipe),
-        numbered=True,
+        labels=range(len(replayed.examples.rows)),
     )
 
 

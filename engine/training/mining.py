@@ -1,0 +1,100 @@
+"""Hard negatives: what the encoder itself ranks high for a query, and nobody called right.
+
+Unfiltered, such negatives hurt: many are right and unjudged (Qu et al. 2021, RocketQA). So products
+whose cosine is above `near` times the positive's are left out (positive-aware filtering, Moreira et
+al. 2024, NV-Retriever, arXiv 2407.15831).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engine.catalog.normalise import normalise_query
+from engine.encoders.load import SentenceEncoder
+from engine.training.examples import Example, Examples, hash_rows
+from engine.training.outcome import ShouldStop, check_stop
+from engine.training.recipe import Recipe
+from engine.training.selection import fast_inference
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+_PART = 512
+
+
+def mine(
+    model: SentenceTransformer,
+    examples: Examples,
+    texts: Mapping[str, str],
+    recipe: Recipe,
+    should_stop: ShouldStop,
+) -> Examples:
+    """The rows with negatives mined by `model` in the place of their own.
+
+    Of the ranks `mine_from` to `mine_to` of a row's query, products Exact for it, those with a text
+    of such a product, and those nearer than `near` times the positive's cosine are passed over; the
+    hardest `negatives` of the rest are taken. A row with fewer keeps its own for the others.
+
+    Raises:
+        Cancelled: the person asked for it.
+    """
+    count = max(1, int(recipe["negatives"]))
+    ids = sorted(product for product, text in texts.items() if text)
+    encoder = SentenceEncoder(model)
+    model.eval()
+    unique = list(dict.fromkeys(row.query for row in examples.rows))
+    with fast_inference(model):
+        documents = _encode(encoder, [texts[product] for product in ids], should_stop)
+        queries = dict(zip(unique, encoder.encode_queries(unique), strict=True))
+    place = {texts[product]: number for number, product in enumerate(ids)}
+    first, last = int(recipe["mine_from"]), int(recipe["mine_to"])
+    ranked = {
+        query: np.argsort(-(documents @ vector), kind="stable")[first:last]
+        for query, vector in queries.items()
+    }
+    rows, short = [], 0
+    for row in examples.rows:
+        scores = documents @ queries[row.query]
+        limit = float(recipe["near"]) * scores[place[row.positive]]
+        exact = examples.relevant[normalise_query(row.query)]
+        found = [
+            ids[number]
+            for number in ranked[row.query]
+            if scores[number] <= limit and texts[ids[number]] not in exact
+        ][:count]
+        short += len(found) < count
+        rows.append(_with(row, found, texts, count))
+    note = f"{short} of {len(rows)} rows had too few hard negatives and kept judged ones"
+    return replace(
+        examples,
+        rows=tuple(rows),
+        data_hash=hash_rows(rows),
+        notes=(*examples.notes, *([note] if short else [])),
+    )
+
+
+def _with(row: Example, mined: Sequence[str], texts: Mapping[str, str], count: int) -> Example:
+    own = [product for product in row.negative_ids if product not in mined]
+    products = [*mined, *own][:count]
+    while len(products) < count:  # rows of one run have one width
+        products.append(products[-1] if products else row.negative_ids[0])
+    return replace(
+        row,
+        negative_ids=tuple(products),
+        negatives=tuple(texts[product] for product in products),
+    )
+
+
+def _encode(encoder: SentenceEncoder, texts: Sequence[str], should_stop: ShouldStop) -> np.ndarray:
+    """Unit vectors [n, d], the longest texts first so that a batch is of one length."""
+    vectors = np.zeros((len(texts), encoder.dim), np.float32)
+    order = sorted(range(len(texts)), key=lambda number: -len(texts[number]))
+    for start in range(0, len(order), _PART):
+        check_stop(should_stop)
+        part = order[start : start + _PART]
+        vectors[part] = encoder.encode_documents([texts[number] for number in part])
+    return vectors

@@ -1,0 +1,118 @@
+"""The rows that a recipe trains on, by its loss."""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from engine.catalog.queries import JudgedQuery
+from engine.training.basket import Basket
+from engine.training.examples import Example, Examples, build_examples, hash_rows
+from engine.training.graded import Drawing, build_lists, build_pairs
+from engine.training.recipe import Recipe
+
+PAIRS = ("contrastive", "cosine", "cosent")
+_LEVELS = re.compile(r"\s*>\s*|\s+/\s+")
+
+
+@dataclass(frozen=True, slots=True)
+class Products:
+    """What a recipe may read of the catalog beside the rendered texts; product id -> text."""
+
+    descriptions: Mapping[str, str] = field(default_factory=dict)
+    categories: Mapping[str, str] = field(default_factory=dict)
+
+
+def rows_of(
+    recipe: Recipe,
+    queries: Sequence[JudgedQuery],
+    texts: Mapping[str, str],
+    gains: Mapping[str, float],
+    products: Products,
+    seed: int,
+) -> Examples:
+    """The rows of a run on judgments.
+
+    Raises:
+        RankbenchError: nothing to train on, or nothing to contrast.
+    """
+    if recipe.loss in PAIRS or recipe.loss == "listwise":
+        drawing = Drawing(
+            gains,
+            recipe["targets"],
+            recipe["max_per_query"],
+            int(recipe.get("documents", 2)),
+            seed,
+        )
+        if recipe.loss == "listwise":
+            found = build_lists(queries, texts, drawing)
+        else:
+            further = [products.descriptions] if recipe["descriptions"] else []
+            found = build_pairs(queries, texts, drawing, further)
+    else:
+        found = build_examples(
+            queries,
+            texts,
+            max_per_query=recipe["max_per_query"],
+            negatives=1 if recipe.loss == "flags" else recipe["negatives"],
+            seed=seed,
+        )
+    return _in_strata(_weighted(found, queries, seed), recipe, queries, products)
+
+
+def rows_of_basket(
+    recipe: Recipe,
+    basket: Basket,
+    queries: Sequence[JudgedQuery],
+    texts: Mapping[str, str],
+    seed: int,
+) -> Examples:
+    """The rows of a run on verdicts; `queries` are all judged ones.
+
+    Raises:
+        RankbenchError: nothing to train on.
+    """
+    from engine.training.flags import flag_examples
+
+    return flag_examples(basket, queries, texts, recipe, seed)
+
+
+def _weighted(examples: Examples, queries: Sequence[JudgedQuery], seed: int) -> Examples:
+    """Each row as often as its judgment file's weight says: 2 twice, .5 half of them, drawn."""
+    weights = {query.query_id: query.file_weights for query in queries if query.file_weights}
+    if not weights:
+        return examples
+    rng = random.Random(seed)
+    rows: list[Example] = []
+    for row in examples.rows:
+        weight = weights.get(row.query_id, {}).get(row.positive_id, 1.0)
+        rows += [row] * (math.floor(weight) + (rng.random() < weight % 1))
+    if len(rows) < 2:
+        rows = list(examples.rows)
+    return replace(examples, rows=tuple(rows), data_hash=hash_rows(rows))
+
+
+def _in_strata(
+    examples: Examples, recipe: Recipe, queries: Sequence[JudgedQuery], products: Products
+) -> Examples:
+    """The rows with what those of one batch should share."""
+    by = recipe.get("strata", "none")
+    if by == "none":
+        return examples
+    known = {query.query_id: query for query in queries}
+
+    def of(row: Example) -> str:
+        query = known.get(row.query_id)
+        if by == "category":
+            path = products.categories.get(row.positive_id, "").strip()
+            return _LEVELS.split(path, maxsplit=1)[0]
+        if query is None:
+            return ""
+        if by == "source":
+            return query.sources.get(row.positive_id, "")
+        return query.columns.get("locale", "")
+
+    return replace(examples, strata=tuple(of(row) for row in examples.rows))

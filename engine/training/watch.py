@@ -1,0 +1,174 @@
+"""What is done beside the steps: progress, dev scores, stopping, and what a checkpoint keeps."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from sentence_transformers import SentenceTransformer
+from transformers import TrainerCallback
+
+from engine.training.outcome import Best, Candidate, Report, ShouldStop
+from engine.training.recipe import Recipe, alphas
+from engine.training.selection import DevSet
+from engine.training.weights import Weights, interpolate, plain_weights
+
+CHECKPOINT_SECONDS = 60.0
+
+
+class Watch(TrainerCallback):
+    """Reports each step, stops on request, and scores each epoch's interpolations on dev."""
+
+    def __init__(
+        self,
+        model: SentenceTransformer,
+        base: Weights,
+        recipe: Recipe,
+        dev: DevSet | None,
+        best: Best,
+        report: Report,
+        should_stop: ShouldStop,
+        keeping: bool,
+        before: int = 0,
+    ) -> None:
+        self.best = best
+        self.failed = False
+        self.epoch = self._before = before
+        self._model = model
+        self._base = base
+        self._alphas = alphas(recipe)
+        self._dev = dev
+        self._report = report
+        self._should_stop = should_stop
+        self._keeping = keeping
+        self._kept = time.monotonic()
+        # Scoring happens in a copy: the weights under training and their state stay untouched.
+        self._scorer = copy.deepcopy(model) if dev else None
+        self._busy = 0.0
+        self._steps = 0
+        self._scoring: float | None = None
+        self._began = 0.0
+        self._patience = int(recipe.get("patience", 0))
+        self._waited = 0
+
+    @property
+    def scores(self) -> bool:
+        """Whether epochs get a dev score."""
+        return self._scorer is not None
+
+    def tell(self, message: str) -> None:
+        self._report({"event": "log", "message": message})
+
+    def keep(self, path: Path) -> None:
+        """Write into a checkpoint what was best so far."""
+        best = self.best
+        state = {
+            "epoch": self.epoch,
+            "tried": [asdict(candidate) for candidate in best.tried],
+            "chosen": asdict(best.chosen) if best.chosen else None,
+            "weights": best.weights,
+            "waited": self._waited,
+            "updates": {k: v for k, v in self._model.state_dict().items() if ".lora_" in k},
+        }
+        torch.save(state, path / "best.pt")
+
+    def restore(self, path: Path) -> None:
+        """Put back what `keep` wrote."""
+        state = torch.load(path / "best.pt", weights_only=True)
+        self.epoch = state["epoch"]
+        self.best.tried[:] = [Candidate(**found) for found in state["tried"]]
+        self.best.chosen = Candidate(**state["chosen"]) if state["chosen"] else None
+        self.best.weights = state["weights"]
+        self._waited = state["waited"]
+        self._model.load_state_dict(state["updates"], strict=False)
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._began = time.monotonic()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        now = time.monotonic()
+        self._busy += now - self._began
+        self._steps += 1
+        stop = self._should_stop()
+        control.should_training_stop |= stop
+        # At the end of an epoch the checkpoint waits for the dev scores.
+        within = not float(state.epoch or 0).is_integer() and state.global_step < state.max_steps
+        due = stop or now - self._kept >= CHECKPOINT_SECONDS
+        if self._keeping and within and due and not self.failed:
+            control.should_save = True
+            self._kept = now
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+        loss = (logs or {}).get("loss")
+        if loss is None:
+            return
+        if not math.isfinite(loss):
+            self.failed = True
+            control.should_training_stop = True
+            return
+        each = self._busy / max(1, self._steps)
+        done = self.epoch - self._before
+        scorings = max(0, math.ceil(state.num_train_epochs) - done) if self._scorer else 0
+        left = (state.max_steps - state.global_step) * each
+        if scorings:
+            # Scoring an epoch may take longer than its steps: untold until one was timed.
+            left = math.nan if self._scoring is None else left + scorings * self._scoring
+        self._report(
+            {
+                "event": "progress",
+                "phase": "training",
+                "step": state.global_step,
+                "steps": state.max_steps,
+                "epoch": round(float(state.epoch or 0), 3),
+                "loss": round(float(loss), 5),
+                "eta_s": None if math.isnan(left) else round(left, 1),
+            }
+        )
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if self.failed or self._should_stop():
+            return
+        self.epoch += 1
+        control.should_save = self._keeping
+        self._kept = time.monotonic()
+        if self._scorer is None or self._dev is None:
+            return
+        began = time.monotonic()
+        tuned = plain_weights(self._model)
+        rising = False
+        for alpha in self._alphas:
+            # Cancelled must not travel through the Trainer: ask it to end instead.
+            if self._should_stop():
+                control.should_training_stop = True
+                control.should_save = False
+                return
+            weights = interpolate(self._base, tuned, alpha)
+            self._scorer.load_state_dict(weights)
+            self._scorer.eval()
+            candidate = Candidate(self.epoch, alpha, self._dev.score(self._scorer))
+            better = self.best.offer(candidate, lambda kept=weights: kept)
+            rising |= better
+            self._report(
+                {
+                    "event": "progress",
+                    "phase": "dev",
+                    "step": state.global_step,
+                    "steps": state.max_steps,
+                    "epoch": self.epoch,
+                    "alpha": alpha,
+                    "measure": self._dev.measure,
+                    "queries": len(self._dev.ids),
+                    "score": round(candidate.score, 5),
+                    "best": better,
+                }
+            )
+        self._scoring = time.monotonic() - began
+        self._waited = 0 if rising else self._waited + 1
+        if self._patience and self._waited >= self._patience:
+            self.tell(f"No better dev score for {self._patience} epochs: the run ends here.")
+            control.should_training_stop = True
