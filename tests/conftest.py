@@ -70,9 +70,8 @@ def tiny_queries(tiny_texts: dict[str, str]) -> list[JudgedQuery]:
     return queries
 
 
-@pytest.fixture(scope="session")
-def tiny_encoder_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A one-layer BERT of hidden size 32 with seeded random weights and MiniLM's word pieces."""
+def make_encoder(directory: Path, *, layers: int = 1, dropout: float = 0.1) -> Path:
+    """A BERT of hidden size 32 with seeded random weights and MiniLM's word pieces."""
     from engine.encoders.load import quiet_libraries
 
     quiet_libraries()
@@ -84,23 +83,30 @@ def tiny_encoder_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from engine.encoders.packaged import packaged_model_dir
 
     torch.manual_seed(7)
-    raw = tmp_path_factory.mktemp("tiny-bert")
+    raw = directory.with_name(f"{directory.name}-bert")
     config = BertConfig(
         hidden_size=32,
-        num_hidden_layers=1,
+        num_hidden_layers=layers,
         num_attention_heads=2,
         intermediate_size=64,
         max_position_embeddings=64,
         initializer_range=0.5,
+        hidden_dropout_prob=dropout,
+        attention_probs_dropout_prob=dropout,
     )
     BertModel(config).save_pretrained(str(raw))
     AutoTokenizer.from_pretrained(str(packaged_model_dir())).save_pretrained(str(raw))
     model = SentenceTransformer(
         modules=[Transformer(str(raw), max_seq_length=48), Pooling(32), Normalize()], device="cpu"
     )
-    directory = tmp_path_factory.mktemp("encoders") / "tiny"
     model.save_pretrained(str(directory), create_model_card=False)
     return directory
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`make_encoder` with one layer."""
+    return make_encoder(tmp_path_factory.mktemp("encoders") / "tiny")
 
 
 @pytest.fixture

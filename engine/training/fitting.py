@@ -78,9 +78,11 @@ def fit(
         add_lora(trained, lora)
         trainer = _trainer(trained, recipe, objective, seed, checkpoints, watch)
         trainer.train(resume_from_checkpoint=_resumed(watch, checkpoints))
-        # Mixed precision wrapped the model's forward; what is saved must encode in float32.
-        trainer.accelerator.unwrap_model(trained, keep_fp32_wrapper=False)
     finally:
+        # Mixed precision hides the class's forward behind a wrapped one: what is saved must encode
+        # in float32, and the next stage's trainer leaves alone what is marked as prepared.
+        for name in ("forward", "_original_forward", "_is_accelerate_prepared"):
+            trained.__dict__.pop(name, None)
         trained.max_seq_length = length
         trained.requires_grad_(requires_grad=True)
     if watch.failed or not all(bool(torch.isfinite(p).all()) for p in trained.parameters()):

@@ -7,8 +7,12 @@ import random
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Any
 
+from engine.catalog.normalise import clean_query, normalise_query
 from engine.catalog.queries import JudgedQuery
+from engine.errors import RankbenchError
 from engine.training.basket import Basket
 from engine.training.examples import Example, Examples, build_examples, hash_rows
 from engine.training.graded import Drawing, build_lists, build_pairs
@@ -24,6 +28,33 @@ class Products:
 
     descriptions: Mapping[str, str] = field(default_factory=dict)
     categories: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredList:
+    """A query and products that a teacher scored for it.
+
+    Attributes:
+        scores: one a product, on the teacher's own scale.
+    """
+
+    query: str
+    product_ids: tuple[str, ...]
+    scores: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """What a teacher made of a search log, for a student.
+
+    Attributes:
+        facts: what the student's card says of it: the log, the teacher, hashes.
+        seen: normalised judged queries that the teacher learned from: the student has seen them.
+    """
+
+    lists: Sequence[ScoredList]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    seen: tuple[str, ...] = ()
 
 
 def rows_of(
@@ -78,6 +109,66 @@ def rows_of_basket(
     from engine.training.flags import flag_examples
 
     return flag_examples(basket, queries, texts, recipe, seed)
+
+
+def rows_of_lists(
+    recipe: Recipe, lists: Sequence[ScoredList], texts: Mapping[str, str], seed: int
+) -> Examples:
+    """Rows of one query and `documents` scored products, drawn evenly over the teacher's order.
+
+    A query with fewer products than that, or without a text, is left out and counted.
+
+    Raises:
+        RankbenchError: nothing is left.
+    """
+    rng = random.Random(seed)
+    size = int(recipe["documents"])
+    rows, used = [], []
+    for number, scored in enumerate(lists):
+        known = [
+            (score, product)
+            for product, score in zip(scored.product_ids, scored.scores, strict=True)
+            if texts.get(product)
+        ]
+        text = clean_query(scored.query)
+        if not text or len(known) < size:
+            continue
+        query = JudgedQuery(f"log:{number}", text, imported=False)
+        used.append(query)
+        chosen = _spread(sorted(known, reverse=True), size, rng)
+        products = [product for _, product in chosen]
+        documents = tuple(texts[product] for product in products)
+        targets = tuple(score for score, _ in chosen)
+        rows.append(
+            Example(
+                query.query_id,
+                text,
+                products[0],
+                documents[0],
+                tuple(products[1:]),
+                documents[1:],
+                targets,
+            )
+        )
+    if len(rows) < 2:
+        raise RankbenchError(
+            f"Of {len(lists)} queries of the log {len(rows)} have {size} scored products.",
+            "Take a longer log, or fewer products a row: `--set documents=4`.",
+        )
+    left = len(lists) - len(used)
+    notes = (f"{left} queries of the log with fewer than {size} scored products left out",)
+    # Nothing is known to be right for a query of a log, so no two rows may not meet.
+    relevant = {normalise_query(query.query): frozenset[str]() for query in used}
+    return Examples(tuple(rows), relevant, tuple(used), hash_rows(rows), notes if left else ())
+
+
+def _spread(
+    ranked: Sequence[tuple[float, str]], size: int, rng: random.Random
+) -> list[tuple[float, str]]:
+    """The teacher's best, and one from each of `size` - 1 equal parts of the rest."""
+    rest = ranked[1:]
+    cuts = [round(part * len(rest) / (size - 1)) for part in range(size)]
+    return [ranked[0], *(rest[rng.randrange(a, b)] for a, b in pairwise(cuts))]
 
 
 def _weighted(examples: Examples, queries: Sequence[JudgedQuery], seed: int) -> Examples:

@@ -131,7 +131,11 @@ class Watch(TrainerCallback):
         )
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if self.failed or self._should_stop():
+        if self.failed:
+            return
+        if self._should_stop():
+            # Not one step into the next epoch: its checkpoint would know no score of this one.
+            control.should_training_stop = True
             return
         self.epoch += 1
         control.should_save = self._keeping

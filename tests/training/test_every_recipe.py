@@ -1,0 +1,172 @@
+"""Every recipe end to end on a tiny real encoder: trained, cancelled, resumed, refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine.catalog.queries import JudgedQuery
+from engine.encoders.load import load_encoder, load_model
+from engine.errors import RankbenchError, UsageError
+from engine.training.outcome import Cancelled
+from engine.training.recipe import list_recipes, load_recipe
+from engine.training.rows import Products, ScoredList, Taught
+from engine.training.train import TrainResult, train
+from tests.conftest import make_encoder
+
+Queries = list[JudgedQuery]
+QUICK = ["lr=1e-3", "epochs=3", "dev_products=100", "max_per_query=4", "batch_size=4"]
+# `adapter` and `flags` have tests of their own.
+NAMES = [r.name for r in list_recipes() if r.loss not in ("adapter", "flags")]
+OPTIONS = {"lora": ["lora=4"], "freeze": ["freeze=1"], "mini_batch": ["mini_batch=2"]}
+
+
+class Runs:
+    """Runs recipes into a directory."""
+
+    def __init__(self, base: Path, texts: dict[str, str], queries: Queries, out: Path) -> None:
+        self.base, self.texts, self.queries, self.out = base, texts, queries, out
+        self.events: list[dict[str, Any]] = []
+
+    def __call__(self, recipe: str, out: str, *settings: str, **options: Any) -> TrainResult:
+        found = load_recipe(recipe).with_set([*QUICK, *settings])
+        if found.loss == "distill":
+            options["taught"] = self.taught()
+        return train(
+            found,
+            self.base,
+            [query for query in self.queries if query.split == "train"],
+            [query for query in self.queries if query.split == "dev"],
+            self.texts,
+            self.out / out,
+            device="cpu",
+            report=self.events.append,
+            products=Products(descriptions={p: f"{t} in full" for p, t in self.texts.items()}),
+            **options,
+        )
+
+    def taught(self) -> Taught:
+        """Scores of words shared, by a log that has no judged query in it."""
+        lists = []
+        for text in list(self.texts.values())[:12]:
+            words = set(text.split()[:3])
+            scores = tuple(float(len(words & set(t.split()))) for t in self.texts.values())
+            lists.append(ScoredList(" ".join(sorted(words)), tuple(self.texts), scores))
+        return Taught(lists, {"teacher": "words"}, ("a judged query",))
+
+    def vectors(self, out: str) -> np.ndarray:
+        texts = list(self.texts.values())[:40]
+        return load_encoder(self.out / out, "cpu").encode_documents(texts)
+
+
+@pytest.fixture
+def runs(
+    tiny_encoder_dir: Path, tiny_texts: dict[str, str], tiny_queries: Queries, tmp_path: Path
+) -> Runs:
+    return Runs(tiny_encoder_dir, tiny_texts, tiny_queries, tmp_path)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_recipe_trains_is_cancelled_and_goes_on(name: str, runs: Runs) -> None:
+    """A run that was cut off and taken up again ends with the weights of one that was not."""
+    whole = runs(name, "whole")
+    assert whole.rows >= 4 and whole.steps >= 6
+    texts = list(runs.texts.values())[:40]
+    base = load_encoder(runs.base, "cpu").encode_documents(texts)
+    assert np.abs(runs.vectors("whole") - base).max() > 1e-3
+    card = whole.card
+    assert card.scores["chosen"]["alpha"] > 0 and card.trained_queries
+    assert (card.inherited_queries == ("a judged query",)) == (name == "distill")
+
+    half = 2 * whole.steps // 3 + 1  # within an epoch
+    runs.events.clear()
+    place = runs.out / "checkpoints"
+
+    def stop() -> bool:
+        return any(event.get("step", 0) >= half for event in runs.events)
+
+    runs(name, "cut", checkpoints=place, should_stop=stop)
+    runs.events.clear()
+    again = runs(name, "again", checkpoints=place)
+    told = [event["step"] for event in runs.events if event.get("phase") == "training"]
+    assert min(told) > 0 and len(told) < whole.steps
+    assert again.steps == whole.steps == max(told)
+    assert np.array_equal(runs.vectors("again"), runs.vectors("whole"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_recipe_stopped_at_once_leaves_nothing(name: str, runs: Runs) -> None:
+    with pytest.raises(Cancelled):
+        runs(name, "cut", should_stop=lambda: bool(runs.events))
+    assert not list(runs.out.iterdir())
+
+
+@pytest.mark.parametrize("option", sorted(OPTIONS))
+def test_an_option_of_every_recipe(option: str, runs: Runs) -> None:
+    runs.base = make_encoder(runs.out / "two-layers", layers=2)
+    runs("infonce", "o", *OPTIONS[option])
+    base = load_model(runs.base, "cpu").state_dict()
+    found = load_model(runs.out / "o", "cpu").state_dict()
+    assert found.keys() == base.keys()
+    moved = {name for name in base if not np.allclose(base[name], found[name], atol=1e-6)}
+    assert moved
+    if option == "freeze":
+        assert not [name for name in moved if "embeddings" in name or "layer.0." in name]
+    if option == "lora":
+        ranks = {
+            int(np.linalg.matrix_rank((found[name] - base[name]).numpy(), tol=1e-4))
+            for name in moved
+        }
+        assert max(ranks) <= 4
+        assert all("embeddings" not in name and name.endswith(".weight") for name in moved)
+
+
+def test_patience_ends_a_run_that_dev_does_not_reward(runs: Runs) -> None:
+    settings = ["epochs=30", "lr=1e-8", "warmup=0", "patience=2", "alphas=1", "margin=0"]
+    runs("infonce", "o", *settings)
+    epochs = [event["epoch"] for event in runs.events if event.get("phase") == "dev"]
+    assert max(epochs) < 30
+    assert any("No better dev score for 2 epochs" in str(e.get("message")) for e in runs.events)
+
+
+def test_a_cached_batch_is_the_batch(runs: Runs) -> None:
+    """Gradient caching changes memory, not the loss."""
+    runs.base = make_encoder(runs.out / "still", dropout=0.0)
+    few = ["max_steps=1", "batch_size=4"]
+    runs("infonce", "a", *few)
+    plain = [event["loss"] for event in runs.events if "loss" in event]
+    runs.events.clear()
+    runs("infonce", "b", *few, "mini_batch=2")
+    cached = [event["loss"] for event in runs.events if "loss" in event]
+    assert len(plain) == len(cached) == 1
+    assert plain[0] == pytest.approx(cached[0], rel=0.02)
+
+
+def test_more_frozen_layers_than_there_are_is_said(runs: Runs) -> None:
+    with pytest.raises(UsageError, match="leaves nothing to train"):
+        runs("infonce", "o", "freeze=99")
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "distill"])
+@pytest.mark.parametrize(
+    ("grades", "word"), [({"p000": "I", "p001": "S"}, "Exact"), ({"nowhere": "E"}, "catalog")]
+)
+def test_nothing_to_learn_from_is_said_before_any_training(
+    name: str, grades: dict[str, str], word: str, runs: Runs
+) -> None:
+    runs.queries = [JudgedQuery("q", "red tent", "train", grades)]
+    runs.base = Path("nowhere")
+    with pytest.raises(RankbenchError, match=word):
+        runs(name, "o")
+
+
+@pytest.mark.parametrize("name", ["contrastive", "cosine", "cosent", "listwise", "triplet"])
+def test_one_grade_alone_is_nothing_to_contrast(name: str, runs: Runs) -> None:
+    grades = {product: "E" for product in list(runs.texts)[:6]}
+    runs.queries = [JudgedQuery("q", "red tent", "train", grades)]
+    runs.base = Path("nowhere")
+    with pytest.raises(RankbenchError, match="to contrast"):
+        runs(name, "o", "max_per_query=4")
