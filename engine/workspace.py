@@ -66,11 +66,13 @@ class Workspace:
     Attributes:
         read_only: of a session that may write nothing: what would write raises, and databases that
             are not there are opened empty, in memory.
+        judge: whose the verdicts of this session are, where not the one of the settings.
     """
 
     root: Path
     settings: Settings
     read_only: bool = False
+    judge: str | None = None
 
     @property
     def lance_dir(self) -> Path:

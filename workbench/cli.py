@@ -74,20 +74,23 @@ class LazyGroup(click.Group):
 )
 @click.version_option(__version__, prog_name="rankbench")
 @click.option("--read-only", is_flag=True, help="The app writes nothing in the workspace.")
+@click.option("--judge", metavar="NAME", help="Under whose name the app keeps verdicts.")
 @workspace_option
 @click.pass_context
-def cli(ctx: click.Context, read_only: bool) -> None:
+def cli(ctx: click.Context, read_only: bool, judge: str | None) -> None:
     """Compare search rankings side by side and fine-tune encoders from bad results.
 
     Without a command, opens the app on the workspace: DIR of -w, else the current directory if
     it holds workspace.toml, else the demo's.
     """
-    place_of(ctx).read_only = read_only
-    if read_only and ctx.invoked_subcommand not in (None, "present"):
-        raise UsageError(
-            "--read-only is for the app, not for a command.",
-            "`rankbench --read-only`, or `rankbench --read-only present`",
-        )
+    place = place_of(ctx)
+    place.read_only, place.judge = read_only, judge
+    for option, given in (("--read-only", read_only), ("--judge", judge is not None)):
+        if given and ctx.invoked_subcommand not in (None, "present"):
+            raise UsageError(
+                f"{option} is for the app, not for a command.",
+                f"`rankbench {option}`, or `rankbench {option} present`",
+            )
     if ctx.invoked_subcommand is None:
         importlib.import_module("workbench.commands.open_app").run(ctx)
 

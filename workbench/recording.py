@@ -185,7 +185,7 @@ class Recorder:
             from engine.records import Verdicts
             from engine.records.judge import judge_name
 
-            self._judge = judge_name(self._workspace.settings)
+            self._judge = judge_name(self._workspace.settings, self._workspace.judge)
             self._verdicts = Verdicts(self._workspace.records_path)
         return self._verdicts
 

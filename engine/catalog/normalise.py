@@ -14,11 +14,18 @@ _INVISIBLE = dict.fromkeys(
 )
 
 
+# Terminal escapes are dropped whole: without their first byte the rest would show as `[31m`.
+ESCAPES = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[@-_]|\x9b[0-?]*[ -/]*[@-~]"
+)
+
+
 def clean_query(text: str, limit: int = 512) -> str:
     """The query as it is encoded and searched.
 
-    Control characters become spaces, invisible direction marks and lone surrogates go, runs of
-    space become one. Case and accents stay: the encoder's tokenizer decides about those.
+    Terminal escapes go whole, control characters become spaces, invisible direction marks and lone
+    surrogates go, runs of space become one. Case and accents stay: the encoder's tokenizer decides
+    about those.
 
     Args:
         text: anything a person typed or pasted.
@@ -26,7 +33,7 @@ def clean_query(text: str, limit: int = 512) -> str:
     """
     # Cutting before the work keeps a pasted 10 MB from freezing the caller; a factor leaves room
     # for what the cleaning takes out.
-    head = text[: 8 * limit].translate(_INVISIBLE)
+    head = ESCAPES.sub("", text[: 8 * limit]).translate(_INVISIBLE)
     head = "".join(_visible(character) for character in head)
     return _SPACES.sub(" ", head).strip()[:limit].rstrip()
 
@@ -34,11 +41,11 @@ def clean_query(text: str, limit: int = 512) -> str:
 def normalise_query(text: str) -> str:
     """The form under which two spellings of one query are the same query.
 
-    NFKC, case folded, control and format characters out, spaces squeezed, and of each token a
+    NFKC, case folded, escapes, control and format characters out, spaces squeezed, of each token a
     possessive `'s` and a plain plural `s` removed (`women's shoes` and `womens shoe` differ only
     in the first token). Applying it twice changes nothing. At most 2,048 characters.
     """
-    current = text[:NORMALISE_LIMIT]
+    current = ESCAPES.sub("", text[:NORMALISE_LIMIT])
     # Folding can undo composition and the cut can expose a new plural, so repeat until it stands
     # still; two rounds are the rule.
     for _ in range(16):

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from engine.evaluation.pair_cosines import Pair
 
 FIELDS = ("title", "description")
+_BLOCK = 128
+"""Texts between two reports of progress: seconds, for long descriptions."""
 
 Cosines = Mapping[str, float | None]
 """`engine.evaluation.pair_cosines.NAMES` -> mean; None without vectors or without such a pair."""
@@ -42,12 +44,16 @@ class SideCosines:
 
 
 def side_cosines(
-    ws: Workspace, evaluation: Evaluation, starting: Callable[[str], None] = lambda encoder: None
+    ws: Workspace,
+    evaluation: Evaluation,
+    starting: Callable[[str], None] = lambda encoder: None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> SideCosines:
     """Mean cosines of queries with the fields of their products, for both sides of an evaluation.
 
     Args:
         starting: called with an encoder's name before its fields are encoded.
+        progress: as in `field_pairs`.
     """
     from engine.evaluation.pair_cosines import NAMES, cosine_delta, cosine_means
     from engine.ranking.sides import parse_side
@@ -56,7 +62,7 @@ def side_cosines(
     for side in (evaluation.baseline, evaluation.candidate):
         if parse_side(side.encoder).kind == "encoder":
             starting(side.encoder)
-            pairs.append(field_pairs(ws, side.encoder, evaluation.rows))
+            pairs.append(field_pairs(ws, side.encoder, evaluation.rows, progress))
         else:
             pairs.append([])
     deltas = {name: cosine_delta(name, *pairs) for name in NAMES} if all(pairs) else {}
@@ -66,14 +72,21 @@ def side_cosines(
     )
 
 
-def field_pairs(ws: Workspace, encoder_name: str, rows: Sequence[QueryRow]) -> list[Pair]:
+def field_pairs(
+    ws: Workspace,
+    encoder_name: str,
+    rows: Sequence[QueryRow],
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Pair]:
     """The cosine of each Exact and Irrelevant pair with each field that the product has.
 
     Args:
         encoder_name: an encoder of the workspace, not bm25 or a fusion: those have no vectors.
         rows: the queries of an evaluation, with the grades of their products.
+        progress: called with (texts encoded, texts to encode).
 
-    Field vectors are kept in the workspace's cache by the encoder's fingerprint and the text.
+    Field vectors are kept in the workspace's cache by the encoder's fingerprint and the text; what
+    was encoded before an interruption is kept too.
 
     Raises:
         RankbenchError: no such encoder.
@@ -87,7 +100,10 @@ def field_pairs(ws: Workspace, encoder_name: str, rows: Sequence[QueryRow]) -> l
     encoder = load_encoder(info.path, live=True)
     cache = ws.cache_dir / f"fields-{fingerprint(info.path)}.npz"
     return cosine_pairs(
-        encoder, rows, field_texts(ws), lambda encoder, texts: _vectors(encoder, texts, cache)
+        encoder,
+        rows,
+        field_texts(ws),
+        lambda encoder, texts: _vectors(encoder, texts, cache, progress),
     )
 
 
@@ -105,7 +121,12 @@ def field_texts(ws: Workspace) -> dict[str, dict[str, str]]:
     }
 
 
-def _vectors(encoder: Encoder, texts: Sequence[str], cache: Path) -> np.ndarray:
+def _vectors(
+    encoder: Encoder,
+    texts: Sequence[str],
+    cache: Path,
+    progress: Callable[[int, int], None] | None,
+) -> np.ndarray:
     """The unit vectors of the texts [n, dim], from the cache where they are there."""
     import numpy as np
 
@@ -115,9 +136,20 @@ def _vectors(encoder: Encoder, texts: Sequence[str], cache: Path) -> np.ndarray:
     hashes = content_hashes(texts)
     kept = read_vectors(cache, encoder.dim)
     missing = [(text, key) for text, key in zip(texts, hashes, strict=True) if key not in kept]
-    if missing:
-        missing.sort(key=lambda item: len(item[0]))
-        vectors = encoder.encode_documents([text for text, _ in missing])
-        kept |= {key: vector for (_, key), vector in zip(missing, vectors, strict=True)}
-        write_vectors(cache, kept)
+    # The longest first: the time left that is shown then ends early rather than late.
+    missing.sort(key=lambda item: len(item[0]), reverse=True)
+    before = len(kept)
+    try:
+        for start in range(0, len(missing), _BLOCK):
+            if progress is not None:
+                progress(start, len(missing))
+            block = missing[start : start + _BLOCK]
+            vectors = encoder.encode_documents([text for text, _ in block])
+            kept |= {key: vector for (_, key), vector in zip(block, vectors, strict=True)}
+    finally:
+        if len(kept) > before:
+            write_vectors(cache, kept)
+    if progress is not None:
+        done = len(missing) or len(texts)
+        progress(done, done)
     return np.stack([kept[key] for key in hashes])

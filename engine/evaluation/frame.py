@@ -138,6 +138,10 @@ class Evaluation:
         query_set: the name of the set that the queries are of, "" for all judged ones.
         weighted: measure -> traffic-weighted means; empty where no query has a weight.
         judgments: "all", or "imported" where people's verdicts do not count.
+        asked: judged queries of the set, whatever their split; 0 where the caller chose the queries
+            himself.
+        seen_by: side -> how many of these were left out because it has seen them; a query that both
+            have seen counts for both. Empty where none was left out for that.
     """
 
     baseline: SideMeans
@@ -158,6 +162,13 @@ class Evaluation:
     query_set: str = ""
     weighted: Mapping[str, Weighted] = field(default_factory=dict)
     judgments: str = "all"
+    asked: int = 0
+    seen_by: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def left_out(self) -> int:
+        """How many queries were left out because a side has seen them."""
+        return self.asked - self.queries - len(self.excluded) if self.seen_by else 0
 
     @property
     def chosen(self) -> str:
@@ -179,6 +190,8 @@ class Evaluation:
         found: dict[str, Any] = {
             "queries": self.queries,
             "excluded": len(self.excluded),
+            "asked": self.asked or None,
+            "left_out": {"seen": self.left_out, "by": dict(self.seen_by)},
             "absent": self.absent,
             "without_exact": self.without_exact,
             "set": self.query_set or None,

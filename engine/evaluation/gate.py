@@ -9,7 +9,7 @@ from typing import Any
 from engine.catalog.queries import JudgedQuery
 from engine.errors import RankbenchError
 from engine.evaluation.frame import Evaluation
-from engine.evaluation.intervals import Delta
+from engine.evaluation.intervals import FEWEST, Delta
 from engine.evaluation.query_set import evaluate_chosen, evaluate_query_set
 from engine.evaluation.rules import Rule, check_candidates
 from engine.measures import PRIMARY
@@ -262,7 +262,7 @@ def _undefined(rule: Rule, evaluation: Evaluation) -> RankbenchError:
     what = f"The rule {rule.text!r} has no value"
     if n:
         return RankbenchError(
-            f"{what}: {n} query in {evaluation.split} makes no interval.",
+            f"{what}: an interval takes {FEWEST} queries or more, and {evaluation.split} has {n}.",
             "Choose a larger set with --split, or a rule on the mean.",
         )
     return RankbenchError(

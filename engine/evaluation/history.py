@@ -11,7 +11,7 @@ import json
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from engine.errors import RankbenchError
@@ -45,6 +45,7 @@ class PastRun:
         delta: measure -> mean, low, high, p, improved, unchanged, harmed, n.
         judgments: "all", or "imported" where people's verdicts did not count.
         floor: measure -> mean of what a random ranking scores; empty in lines of older versions.
+        asked, seen_by: as `Evaluation`'s; 0 and empty in lines of older versions.
     """
 
     number: int
@@ -62,6 +63,17 @@ class PastRun:
     delta: Mapping[str, Mapping[str, float | int | None]]
     judgments: str = "all"
     floor: Mapping[str, float | None] = field(default_factory=dict)
+    asked: int = 0
+    seen_by: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def left_out(self) -> int:
+        """How many queries of the set were left out because a side has seen them."""
+        return self.asked - self.n - self.excluded if self.seen_by else 0
+
+    def same_as(self, other: PastRun) -> bool:
+        """Whether both are the same command with the same inputs and result."""
+        return replace(self, number=0, made=0.0) == replace(other, number=0, made=0.0)
 
     @property
     def question(self) -> tuple[str, ...]:
@@ -101,6 +113,8 @@ def remember(ws: Workspace, evaluation: Evaluation, command: str) -> None:
         },
         "delta": {name: delta.to_json() for name, delta in evaluation.delta.items()},
         "floor": dict(evaluation.floor),
+        "asked": evaluation.asked,
+        "seen_by": dict(evaluation.seen_by),
     }
     data = (json.dumps(line) + "\n").encode()
     path = ws.reports_dir / FILE_NAME

@@ -44,6 +44,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -54,8 +55,10 @@ from engine.measures import UNCHANGED
 
 RESAMPLES = 9_999
 LEVEL = 0.95
-# Below six differences no sign-flip result reaches 5 %, so the interval is Student's: n - 1 -> t.
-_STUDENT = {1: 12.7062, 2: 4.3027, 3: 3.1824, 4: 2.7764}
+# Below six differences no sign-flip result reaches 5 %: all of five may point one way and p is
+# still 2 / 2^5 = .06. So neither p nor an interval made of the same signs can say anything there,
+# and Student's interval of two (13 standard errors each way) tells only how few they are.
+FEWEST = 6
 # The table above begins at 24 queries. Below 20 an interval of queries that differ by .15 is more
 # than .14 wide, past most gains there are to find, and it and the p value disagree about zero in up
 # to one sample of fifteen (simulated: n from 4 to 19; normal, half-zero and skewed differences).
@@ -76,9 +79,9 @@ class Delta:
 
     Attributes:
         mean: None without a query.
-        low, high: 95 % interval of the mean; None below two queries, a point where all differences
-            are equal.
-        p: two-sided, in (0, 1]; None without a query.
+        low, high: 95 % interval of the mean; None below `FEWEST` queries, of which nothing could
+            leave zero out; a point where all differences are equal.
+        p: two-sided, in (0, 1]; None below `FEWEST` queries.
         improved, unchanged, harmed: queries with a delta above, within and below the threshold.
         n: queries with a value on both sides.
         sd: standard deviation of the differences; None below two queries.
@@ -96,18 +99,26 @@ class Delta:
     sd: float | None = None
     skewness: float | None = None
 
+    FEWEST: ClassVar[int] = FEWEST
+
+    @property
+    def scarce(self) -> bool:
+        """Whether there are queries, but too few for an interval and p."""
+        return 0 < self.n < FEWEST
+
     @property
     def rough(self) -> bool:
         """Whether n is so small that the interval is wide and only approximately 95 %."""
-        return 1 < self.n < FEW_QUERIES
+        return FEWEST <= self.n < FEW_QUERIES
 
     @property
     def visible(self) -> float | None:
         """The smallest true difference that these n queries show with 80 % power.
 
-        None below two queries, and where all differences are equal: they tell nothing of a spread.
+        None below `FEWEST` queries, and where all differences are equal: they tell nothing of a
+        spread.
         """
-        return smallest_visible(self.n, self.sd) if self.sd else None
+        return smallest_visible(self.n, self.sd) if self.sd and self.n >= FEWEST else None
 
     @property
     def too_few(self) -> bool:
@@ -222,10 +233,10 @@ def intervals(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The 95 % intervals of the means of the columns of `differences` [n, m], each [m].
 
-    NaN where there are fewer than two rows.
+    NaN where there are fewer than `FEWEST` rows.
     """
     n, m = differences.shape
-    if n < 2:
+    if n < FEWEST:
         return np.full(m, np.nan), np.full(m, np.nan)
     mean = differences.mean(axis=0)
     centred = differences - mean
@@ -255,13 +266,9 @@ def sign_flip_p(
     return count / drawn if 2**n <= resamples else (count + 1) / (drawn + 1)
 
 
-def _critical(
-    centred: np.ndarray, error: np.ndarray, resamples: int, seed: int
-) -> np.ndarray | float:
+def _critical(centred: np.ndarray, error: np.ndarray, resamples: int, seed: int) -> np.ndarray:
     """The 95 % quantile of |t*| over the resamples of each column, [m]."""
     n = len(centred)
-    if n - 1 in _STUDENT:
-        return _STUDENT[n - 1]
     second = (centred**2).mean(axis=0)
     size = []
     for signs in _signs(n, resamples, seed):
@@ -303,9 +310,9 @@ def _delta(values: np.ndarray, low: float, high: float, p: float, unchanged: flo
             skewness = float((((values - values.mean()) / values.std()) ** 3).mean())
     return Delta(
         mean=float(values.mean()) if n else None,
-        low=float(low) if n > 1 else None,
-        high=float(high) if n > 1 else None,
-        p=float(p) if n else None,
+        low=float(low) if n >= FEWEST else None,
+        high=float(high) if n >= FEWEST else None,
+        p=float(p) if n >= FEWEST else None,
         improved=improved,
         unchanged=n - improved - harmed,
         harmed=harmed,

@@ -8,16 +8,16 @@ from dataclasses import replace
 from engine.catalog.queries import JudgedQuery
 from engine.catalog.template import Template
 from engine.evaluation.breakdowns import derive
-from engine.evaluation.evaluate import evaluate
+from engine.evaluation.evaluate import RankedSide, evaluate
 from engine.evaluation.frame import Evaluation
 from engine.evaluation.holes import Holes, TopTens, find_holes, rank_top_tens
 from engine.evaluation.intervals import RESAMPLES
-from engine.evaluation.select import Seeing, select
+from engine.evaluation.select import select
 from engine.index.store import catalog_hash
 from engine.ranking.comparer import Comparer
 from engine.records import QuerySets
 
-Choose = Callable[[Sequence[JudgedQuery], Sequence[Seeing]], Sequence[JudgedQuery]]
+Choose = Callable[[Sequence[JudgedQuery], Sequence[RankedSide]], Sequence[JudgedQuery]]
 
 
 def evaluate_query_set(
@@ -45,9 +45,20 @@ def evaluate_query_set(
         RankbenchError: a side is unknown or not ready, or no query is left.
         UsageError: an unknown split or candidate set.
     """
-    return evaluate_chosen(
+    every: list[JudgedQuery] = []
+    seen_by: dict[str, int] = {}
+
+    def choose(queries: Sequence[JudgedQuery], sides: Sequence[RankedSide]) -> list[JudgedQuery]:
+        every.extend(_of_set(comparer, queries, query_set))
+        if split == "unseen":
+            for side in sides:
+                if known := sum(side.seen(query.query) for query in every):
+                    seen_by[side.name] = known
+        return select(every, split, sides)
+
+    found = evaluate_chosen(
         comparer,
-        lambda queries, sides: select(_of_set(comparer, queries, query_set), split, sides),
+        choose,
         baseline,
         candidate,
         candidates,
@@ -58,6 +69,7 @@ def evaluate_query_set(
         keep_rankings=keep_rankings,
         progress=progress,
     )
+    return replace(found, asked=len(every), seen_by=seen_by)
 
 
 def evaluate_chosen(

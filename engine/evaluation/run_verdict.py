@@ -186,24 +186,30 @@ def judge_run(
 
 def call_of(delta: Delta | None) -> tuple[str, str]:
     """The call on a run by its delta on unseen queries, and why, in one sentence."""
-    if delta is None or delta.low is None or delta.high is None or delta.mean is None:
-        count = 0 if delta is None else delta.n
-        return NOT_SHOWN, f"There are too few judged queries that no training has seen (n {count})."
+    if delta is None or delta.mean is None:
+        return NOT_SHOWN, "There are too few judged queries that no training has seen (n 0)."
+    if delta.low is None or delta.high is None:
+        return NOT_SHOWN, _only(delta, f"{delta.mean:+.3f} (too few for an interval, n {delta.n})")
     told = f"{delta.mean:+.3f} ({delta.low:+.3f} to {delta.high:+.3f}, n {delta.n})"
     if delta.high < 0:
         return DO_NOT, f"It is worse on unseen queries: catalog NDCG@10 {told}."
     if delta.rough:
-        # Equal differences of two queries make an interval of no width.
-        return NOT_SHOWN, (
-            f"There are only {delta.n} queries that no training has seen, too few to show that it "
-            f"is safe: catalog NDCG@10 {told}."
-        )
+        # Equal differences of a few queries make an interval of no width.
+        return NOT_SHOWN, _only(delta, told)
     if delta.low > SAFE_LOW:
         return SAFE, f"On unseen queries catalog NDCG@10 moves by {told}."
     return (
         NOT_SHOWN,
         f"On unseen queries a loss of more than {-SAFE_LOW:.2f} catalog NDCG@10 is not ruled out: "
         f"{told}.",
+    )
+
+
+def _only(delta: Delta, told: str) -> str:
+    there = "is only 1 query" if delta.n == 1 else f"are only {delta.n} queries"
+    return (
+        f"There {there} that no training has seen, too few to show that it is safe: catalog "
+        f"NDCG@10 {told}."
     )
 
 

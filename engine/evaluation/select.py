@@ -44,6 +44,11 @@ def select(
         chosen = [q for q in every if not any(side.seen(q.query) for side in sides)]
     else:
         chosen = [q for q in every if q.split == split]
+    if not chosen and split == "unseen":
+        raise RankbenchError(
+            f"All {len(every)} queries are left out: one of the sides has seen each of them.",
+            "Judge new ones, or take `--split all`, which says how many were seen.",
+        )
     if not chosen:
         raise RankbenchError(
             f"None of the {len(every)} judged queries is in {split}.",

@@ -16,7 +16,7 @@ from typing import Protocol
 
 import numpy as np
 
-from engine.evaluation.intervals import RESAMPLES, intervals
+from engine.evaluation.intervals import FEWEST, RESAMPLES, intervals
 from engine.measures import DEFINITIONS, LARGEST_DELTA
 
 
@@ -37,7 +37,7 @@ class Weighted:
 
     Attributes:
         baseline, candidate, delta: None without a query that has any traffic.
-        low, high: 95 % interval of the delta; None below two queries.
+        low, high: 95 % interval of the delta; None below `intervals.FEWEST` queries.
         n: queries.
         n_effective: as `effective_n` of their weights.
     """
@@ -120,7 +120,7 @@ def _intervals(
     parts: Sequence[np.ndarray], resamples: int, seed: int
 ) -> list[tuple[float | None, float | None]]:
     """The ends for each of some parts of equal n."""
-    if len(parts[0]) < 2:
+    if len(parts[0]) < FEWEST:
         return [(None, None)] * len(parts)
     contributions = [part[:, 0] / part[:, 0].mean() * (part[:, 2] - part[:, 1]) for part in parts]
     ends = intervals(np.stack(contributions, axis=1), resamples=resamples, seed=seed)

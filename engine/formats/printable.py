@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
-# Terminal escapes are dropped whole: without their first byte the rest would show as `[31m`.
-_ESCAPES = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[@-_]|\x9b[0-?]*[ -/]*[@-~]"
-)
+from engine.catalog.normalise import ESCAPES
+
 _SPACES = re.compile(r"\s+")
 # Cf holds bidirectional overrides and joiners, Cs lone surrogates that no terminal can encode.
 _DROPPED = frozenset({"Cc", "Cf", "Cs", "Co"})
@@ -24,7 +22,7 @@ def printable(text: str) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
-    spaced = _SPACES.sub(" ", _ESCAPES.sub("", text))  # before tabs and newlines go as Cc
+    spaced = _SPACES.sub(" ", ESCAPES.sub("", text))  # before tabs and newlines go as Cc
     kept: list[str] = []
     marks = 0
     for character in spaced:

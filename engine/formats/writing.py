@@ -36,6 +36,33 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
         ) from None
 
 
+def check_place(path: Path) -> None:
+    """Refuse a file that could not be written for want of its directory, before work is done.
+
+    Raises:
+        RankbenchError: `path` is a directory, or the directory it should lie in is none.
+    """
+    if path.is_dir():
+        raise RankbenchError(f"{path} is a directory.", f"Name a file in it, {path / 'NAME'}.")
+    check_parent(path)
+
+
+def check_parent(path: Path) -> None:
+    """Raise a RankbenchError where the directory that `path` should lie in is not there."""
+    parent = path.parent
+    if not parent.is_dir():
+        what = "is a file" if parent.exists() else "is not there"
+        raise RankbenchError(
+            f"Cannot write {path}: the directory {parent} {what}.",
+            "Make the directory first, or choose another place.",
+        )
+    if not os.access(parent, os.W_OK):
+        raise RankbenchError(
+            f"Cannot write {path}: the directory {parent} is not writable.",
+            "Choose another place.",
+        )
+
+
 def csv_line(cells: Sequence[str]) -> str:
     """One line of a CSV, its end included."""
     buffer = io.StringIO()

@@ -49,6 +49,30 @@ class Imported:
 
 
 @dataclass(frozen=True, slots=True)
+class Named:
+    """What became of a query set.
+
+    Attributes:
+        queries: how many judged queries it names.
+        replaced: how many the set of that name had before; None where there was none.
+        unknown: listed texts that nobody has judged, left out.
+    """
+
+    name: str
+    queries: int
+    replaced: int | None
+    unknown: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "set": self.name,
+            "queries": self.queries,
+            "replaced": self.replaced,
+            "unknown": list(self.unknown),
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class JudgmentFindings:
     """Of a judgment file.
 
@@ -63,6 +87,7 @@ class JudgmentFindings:
         joined: the file's query id -> the known id of the same text; renamed: -> a fresh id.
         change: what became of the judgments there were.
         unread_weights: query id -> its `weight`, where that is no number from 0.
+        named: the query set that the file's queries were made, if one was asked for.
     """
 
     format: str
@@ -82,6 +107,7 @@ class JudgmentFindings:
     notes: tuple[str, ...]
     change: Change
     unread_weights: Mapping[str, str] = field(default_factory=dict)
+    named: Named | None = None
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -138,7 +164,7 @@ def of_catalog(settings: Settings, root: Path, report: CatalogReport, empty_text
 
 
 def of_judgments(
-    judged: JudgmentFile, unknown_products: int, imported: Imported
+    judged: JudgmentFile, unknown_products: int, imported: Imported, named: Named | None = None
 ) -> JudgmentFindings:
     """The findings of a judgment file that was read."""
     counts = judged.counts
@@ -160,6 +186,7 @@ def of_judgments(
         notes=judged.notes,
         change=imported.change,
         unread_weights=_unread_weights(judged),
+        named=named,
     )
 
 

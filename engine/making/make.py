@@ -137,16 +137,14 @@ def add_judgments(
     judged = read_judgments(file, queries=queries, scale=scale)
     known = read_items(workspace, ["product_id"])["product_id"].to_list()
     imported = read_judged(workspace, judged, file)
+    named = None
     if query_set:
-        name_queries(workspace, query_set, judged.queries["query"].to_list())
-    return findings.of_judgments(judged, judged.unknown_products(known), imported)
+        named = name_queries(workspace, query_set, judged.queries["query"].to_list())
+    return findings.of_judgments(judged, judged.unknown_products(known), imported, named)
 
 
-def name_queries(workspace: Workspace, name: str, texts: Sequence[str]) -> tuple[int, list[str]]:
-    """Make the judged queries among `texts` the query set `name`.
-
-    Returns:
-        How many they are, and the texts that nobody has judged.
+def name_queries(workspace: Workspace, name: str, texts: Sequence[str]) -> findings.Named:
+    """Make the judged queries among `texts` the query set `name`, in the place of one so called.
 
     Raises:
         RankbenchError: none is judged, or as `QuerySets.define`.
@@ -158,7 +156,9 @@ def name_queries(workspace: Workspace, name: str, texts: Sequence[str]) -> tuple
     with Records(workspace.records_path) as records:
         found, unknown = find_queries(texts, records.judged_queries(), separated)
     with QuerySets(workspace.records_path) as sets:
-        return sets.define(name, (query.query_id for query in found)), unknown
+        before = sets.sizes().get(name)
+        size = sets.define(name, (query.query_id for query in found))
+    return findings.Named(name, size, before, tuple(unknown))
 
 
 def read_judged(workspace: Workspace, judged: JudgmentFile, source: Path) -> findings.Imported:

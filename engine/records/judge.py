@@ -5,14 +5,25 @@ from __future__ import annotations
 import getpass
 import os
 
+from engine.errors import UsageError
 from engine.workspace import Settings
 
 VARIABLE = "RANKBENCH_JUDGE"
 _LONGEST = 80
 
 
-def judge_name(settings: Settings) -> str:
-    """The workspace's `judge`, else `RANKBENCH_JUDGE`, else the login name. Never empty."""
+def judge_name(settings: Settings, asked: str | None = None) -> str:
+    """`asked`, else the workspace's `judge`, else `RANKBENCH_JUDGE`, else the login name.
+
+    Never empty, and on one line of at most 80 characters.
+
+    Raises:
+        UsageError: `asked` holds nothing that can be read.
+    """
+    if asked is not None:
+        if name := _one_line(asked):
+            return name
+        raise UsageError(f"{asked!r} names no judge.", "Give a name, such as --judge ann.")
     for given in (settings.judge, os.environ.get(VARIABLE, ""), _login()):
         if name := _one_line(given):
             return name

@@ -1,4 +1,7 @@
-"""Search logs: how often each query was searched. The newest log counts; older ones are kept."""
+"""Search logs: how often each query was searched.
+
+The newest log that was not taken back counts; all are kept, and taking one back is one more record.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from engine.catalog.normalise import normalise_query
@@ -14,6 +18,28 @@ from engine.records.database import Database
 
 _SINCE = 4
 """The version of the file that has logs first."""
+_UNDO = "undo"
+"""The format of the record that takes a log back; its `source` is that log's number."""
+_UNDONE = f"SELECT CAST(source AS INTEGER) FROM logs WHERE format = '{_UNDO}'"
+_NEWEST = f"(SELECT max(id) FROM logs WHERE format != '{_UNDO}' AND id NOT IN ({_UNDONE}))"
+
+
+@dataclass(frozen=True, slots=True)
+class UndoneLog:
+    """A log that was taken back.
+
+    Attributes:
+        created: when it was imported, Unix seconds.
+        queries, searches: how many different queries it holds, and searches of all of them.
+        before: the source of the log that counts again; "" where none does.
+    """
+
+    number: int
+    source: str
+    created: float
+    queries: int
+    searches: float
+    before: str
 
 
 class SearchLogs(Database):
@@ -40,12 +66,35 @@ class SearchLogs(Database):
             )
         return number
 
+    def undo_log(self) -> UndoneLog | None:
+        """Take the newest log that stands back: the one before it counts again.
+
+        Returns:
+            The log; None without one.
+        """
+        if self._version < _SINCE:
+            return None
+        newest = f"SELECT id, source, created FROM logs WHERE id = {_NEWEST}"
+        with self._transaction() as connection:
+            found = connection.execute(newest).fetchone()
+            if found is None:
+                return None
+            sizes = connection.execute(
+                "SELECT count(*), total(searches) FROM log_queries WHERE log_id = ?", found[:1]
+            ).fetchone()
+            connection.execute(
+                "INSERT INTO logs (source, sha256, format, created) VALUES (?, '', ?, ?)",
+                (str(found[0]), _UNDO, time.time()),
+            )
+            before = connection.execute(newest).fetchone()
+        return UndoneLog(*found, *sizes, before[1] if before else "")
+
     def logged_queries(self) -> list[tuple[str, float]]:
         """(query, searches) of the newest log, judged or not, the most searched first."""
         if self._version < _SINCE:
             return []
         return self._query(
-            "SELECT query, searches FROM log_queries WHERE log_id = (SELECT max(id) FROM logs)"
+            f"SELECT query, searches FROM log_queries WHERE log_id = {_NEWEST}"
             " ORDER BY searches DESC, query"
         )
 
@@ -59,7 +108,7 @@ class SearchLogs(Database):
         keys = {query_id: normalise_query(text) for query_id, text in texts.items()}
         alike = Counter(keys.values())
         rows = self._query(
-            "SELECT query_key, searches FROM log_queries WHERE log_id = (SELECT max(id) FROM logs)"
+            f"SELECT query_key, searches FROM log_queries WHERE log_id = {_NEWEST}"
             " AND query_key IN (SELECT value FROM json_each(?))",
             json.dumps(list(alike)),
         )

@@ -9,6 +9,7 @@ from engine.evaluation.distribution import extremes
 from engine.evaluation.frame import Evaluation, QueryRow
 from engine.formats.printable import printable
 from engine.measures import PRIMARY
+from engine.report.numbers import count
 
 TOP = 10
 _TITLE = 110
@@ -46,16 +47,15 @@ class Result:
             return "gain"
         return "same" if self.other == self.rank else "loss"
 
-    @property
-    def movement(self) -> str:
-        """The movement in words."""
+    def moved_from(self, side: str) -> str:
+        """The movement in words, for who does not see the mark; `side` is the other one's name."""
         if self.other is None:
-            return "not on the other side"
+            return f"not found by {side}"
         places = abs(self.other - self.rank)
         if not places:
-            return "same place on the other side"
-        noun = "place" if places == 1 else "places"
-        return f"{places} {noun} {'higher' if self.other > self.rank else 'lower'} than there"
+            return f"same place as by {side}"
+        where = "higher" if self.other > self.rank else "lower"
+        return f"{count(places, 'place')} {where} than by {side}"
 
 
 @dataclass(frozen=True, slots=True)

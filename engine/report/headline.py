@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.evaluation.frame import Evaluation
-from engine.evaluation.intervals import CANCELLED, FEW_QUERIES, LEVEL, Delta
+from engine.evaluation.intervals import CANCELLED, FEW_QUERIES, FEWEST, LEVEL, Delta
 from engine.formats.printable import printable
 from engine.measures import LARGEST_DELTA, PRIMARY
 from engine.ranking.side_name import parse_side
@@ -86,7 +86,7 @@ def bounds_sentence(evaluation: Evaluation) -> str:
     if evaluation.bounds is None or evaluation.candidates != "catalog":
         return ""
     low, high = evaluation.bounds
-    if high - low < 1e-9:
+    if not can_move(evaluation.bounds):
         return "Every result in either top ten is judged, so no missing judgment can move this."
     means = [side.means["judged@10"] for side in (evaluation.baseline, evaluation.candidate)]
     shares = " and ".join(f"{100 * mean:.0f} %" for mean in means if mean is not None)
@@ -96,6 +96,11 @@ def bounds_sentence(evaluation: Evaluation) -> str:
         f"worthless. Were every such result judged, the mean difference would lie between "
         f"{signed(low)} and {signed(high)}: missing judgments {turn}."
     )
+
+
+def can_move(bounds: tuple[float, float]) -> bool:
+    """Whether a result is unjudged, so that judging it could move the difference."""
+    return bounds[1] - bounds[0] >= 1e-9
 
 
 def fragile_sentence(delta: Delta) -> str:
@@ -114,6 +119,24 @@ def fragile_sentence(delta: Delta) -> str:
     )
 
 
+def floor_sentence(evaluation: Evaluation) -> str:
+    """That a side ranks no better than chance by the primary measure; "" where neither does."""
+    floor = evaluation.floor.get(PRIMARY)
+    means = [side.means[PRIMARY] for side in (evaluation.baseline, evaluation.candidate)]
+    if floor is None:
+        return ""
+    low = [mean is not None and mean <= floor for mean in means]
+    if not any(low):
+        return ""
+    names = side_labels(evaluation)
+    who = "Both sides score" if all(low) else f"{names[low.index(True)]} scores"
+    return (
+        f"{who} no more than a random ranking does here ({number(floor)}). Either the judgments "
+        "name other products than this catalog's, or its texts say nothing of what is asked: look "
+        "at some queries before comparing sides."
+    )
+
+
 def _call(delta: Delta) -> str:
     if delta.low is None or delta.high is None:
         return UNKNOWN
@@ -127,7 +150,8 @@ def _title(evaluation: Evaluation, call: str) -> str:
     delta = evaluation.delta[PRIMARY]
     if call == UNKNOWN:
         if delta.n:
-            return f"One query tells nothing of {candidate} and {base}"
+            few = f"{delta.n} queries are" if delta.n > 1 else "One query is"
+            return f"{few} too few to tell {candidate} from {base}"
         return f"Nothing was measured of {candidate} and {base}"
     if call == NONE:
         return f"No difference between {candidate} and {base} is shown"
@@ -150,14 +174,23 @@ def _finding(evaluation: Evaluation) -> str:
         what = "NDCG@10 over the judged products alone"
     return (
         f"Mean {what} is {number(before)} with {base} and {number(after)} with {candidate}: a "
-        f"difference of {signed(delta.mean)} ({_LEVEL} interval {interval(delta)}; "
-        f"p\u00a0{p_value(delta.p)}; n\u00a0=\u00a0{delta.n:,} {set_name(evaluation)})."
+        f"difference of {signed(delta.mean)} ({_certainty(delta)}; n\u00a0=\u00a0{delta.n:,} "
+        f"{set_name(evaluation)})."
     )
+
+
+def _certainty(delta: Delta) -> str:
+    if delta.scarce:
+        return "too few for an interval"
+    return f"{_LEVEL} interval {interval(delta)}; p\u00a0{p_value(delta.p)}"
 
 
 def _zero(delta: Delta, call: str) -> str:
     if call == UNKNOWN:
-        return "There is no interval below two queries, so nothing can be concluded."
+        return (
+            f"There is no interval below {FEWEST} queries, which could not exclude zero whatever "
+            "they say, so nothing can be concluded."
+        )
     assert delta.low is not None and delta.high is not None
     if call in (BETTER, WORSE):
         what = "gain" if call == BETTER else "loss"
@@ -195,7 +228,7 @@ def _disagree(delta: Delta) -> bool:
 
 def _cautions(evaluation: Evaluation, said: int, against: int) -> list[str]:
     delta = evaluation.delta[PRIMARY]
-    found = []
+    found = list(filter(None, [floor_sentence(evaluation)]))
     if delta.rough:
         found.append(
             f"With fewer than {FEW_QUERIES} queries the interval is wide and only roughly 95 %. "

@@ -70,6 +70,7 @@ def _measures(report: Report) -> Iterator[str]:
     yield from ("", "## All measures", "")
     about = f"{count(evaluation.queries, 'query', 'queries')} ({set_name(evaluation)})"
     yield f"Means over the {about}; candidates: {evaluation.candidates}."
+    yield f"Below {Delta.FEWEST} queries there is no interval and no p (too few)."
     yield from ("Random: what a random ranking scores.", "")
     headers = ["measure", *sides, "difference", "95 % interval", "p", "+ / = / −", "n", "random"]
     yield from _table(

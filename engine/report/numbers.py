@@ -31,9 +31,9 @@ def p_value(p: float | None) -> str:
 
 
 def interval(delta: Delta | Weighted) -> str:
-    """`−0.0021 to +0.0170`; a dash below two queries."""
+    """`−0.0021 to +0.0170`; "too few" below `FEWEST` queries, a dash without one."""
     if delta.low is None or delta.high is None:
-        return "—"
+        return "too few" if delta.n else "—"
     return f"{signed(delta.low)} to {signed(delta.high)}"
 
 

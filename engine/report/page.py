@@ -15,7 +15,7 @@ from engine.evaluation.intervals import Delta
 from engine.formats.printable import printable
 from engine.measures import DEFINITIONS, PRIMARY
 from engine.report import charts, numbers
-from engine.report.headline import bounds_sentence, set_name, side_labels
+from engine.report.headline import bounds_sentence, can_move, set_name, side_labels
 from engine.report.report import Report
 
 EXAMPLE_MEASURES = (PRIMARY, "rbo_ideal", "mrr@10", "recall@50", "judged@10")
@@ -47,6 +47,7 @@ def render_html(report: Report) -> str:
     """The whole page. Text of the catalog and of people is shown as text, whatever it holds."""
     evaluation = report.evaluation
     delta = evaluation.delta[PRIMARY]
+    moved = evaluation.bounds if evaluation.bounds and can_move(evaluation.bounds) else None
     rows = measure_rows(report)
     shown = {example.row.query_id for example in (*report.wins, *report.harms)}
     numbered = {row.query_id: number for number, row in enumerate(evaluation.rows)}
@@ -61,7 +62,9 @@ def render_html(report: Report) -> str:
         bounds=bounds_sentence(evaluation),
         measures=rows,
         measure_scale=charts.scale((row.delta for row in rows), 180),
-        hero_scale=charts.scale([delta], charts.WIDTH, evaluation.bounds or ()),
+        hero_scale=charts.scale([delta], charts.WIDTH, moved or ()),
+        hero_bounds=moved,
+        can_move=can_move,
         stacked=charts.stacked(delta),
         distributions=[
             Drawn(name, f"bars-{_anchor(name)}", charts.histogram_chart(found), found)

@@ -65,7 +65,8 @@ def report_query_set(
         most_examples: queries shown at most with their lists, of wins and of harms each.
         cosines: whether to compare queries with the fields of their products, which encodes each
             field once.
-        starting: called with an encoder's name before its fields are encoded.
+        starting: called with an encoder's name before its fields are encoded; `progress` then
+            counts texts.
 
     Raises:
         RankbenchError: a side is not ready, or no query is left.
@@ -96,7 +97,7 @@ def report_query_set(
         judged=len(comparer.judged_queries()),
         said=(len(words), sum(word.overrules for word in words)),
         most_examples=most_examples,
-        cosines=side_cosines(comparer.ws, evaluation, starting)
+        cosines=side_cosines(comparer.ws, evaluation, starting, progress)
         if cosines and evaluation.rows
         else None,
     )

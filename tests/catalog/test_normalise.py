@@ -52,7 +52,13 @@ def test_words_that_only_look_plural_stay(word: str) -> None:
 
 
 def test_case_accents_and_emoji_survive_cleaning() -> None:
-    assert clean_query("  Café\u202e  👩‍👧 \x1b[31m ") == "Café 👩‍👧 [31m"
+    assert clean_query("  Café\u202e  👩‍👧 \x07 ") == "Café 👩‍👧"
+
+
+def test_a_terminal_escape_goes_whole() -> None:
+    coloured = "red \x1b[31mtent\x1b[0m\x1b]0;title\x07 \x9b1mlarge"
+    assert clean_query(coloured) == "red tent large"
+    assert normalise_query(coloured) == normalise_query("Red tents large")
     assert clean_query("a\ud800b") == "ab"
     assert clean_query(" \t\n ") == ""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from engine.encoders.fingerprint import fingerprint
 from engine.workspace import open_workspace
 from tests.commands.conftest import Rankbench
 
@@ -49,3 +50,35 @@ def test_an_encoder_that_is_not_there_names_those_that_are(
     made: Path, rankbench: Rankbench
 ) -> None:
     rankbench("encoders", "nothing", "-w", made).assert_error(1, "no encoder called", "base")
+
+
+def test_the_newest_evaluation_on_unseen_queries_is_the_encoders_figure(
+    workspace: Path, tiny_encoder_dir: Path, rankbench: Rankbench
+) -> None:
+    rankbench("encoders", "--add", tiny_encoder_dir, "--name", "other", "-w", workspace)
+    rankbench("index", "--encoder", "other", "-w", workspace)
+
+    def listed() -> dict[str, object]:
+        rows = rankbench("encoders", "-w", workspace, "--json").json
+        return {row["name"]: row["unseen"] for row in rows}
+
+    assert listed() == {"base": None, "other": None}
+    asked = ("eval", "-w", workspace, "--baseline", "bm25", "--candidate", "other")
+    for elsewhere in (("--split", "all"), ("--split", "test"), ("--candidates", "judged")):
+        rankbench(*asked, *elsewhere)
+    assert listed()["other"] is None
+    delta = rankbench(*asked, "--json").json["delta"]["ndcg@10"]
+    found = listed()
+    assert found["base"] is None
+    assert found["other"] == {**delta, "base": "bm25", "run": 4}
+    told = f"{delta['mean']:+.3f} ({delta['low']:+.3f} to {delta['high']:+.3f}, n 12)"
+    [line] = [
+        line for line in rankbench("encoders", "-w", workspace).out.splitlines() if "other" in line
+    ]
+    assert f"{told} against bm25, run 4" in line
+    assert told in rankbench("encoders", "other", "-w", workspace).out
+    # Other weights under the name were never measured.
+    weights = fingerprint(workspace / "encoders" / "other")
+    kept = workspace / "reports" / "runs.jsonl"
+    kept.write_text(kept.read_text().replace(weights, "f" * 16))
+    assert listed()["other"] is None

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from engine.evaluation.cosines import field_pairs
+from engine.evaluation.query_set import evaluate_query_set
+from engine.ranking.comparer import Comparer
+from engine.workspace import open_workspace
 
 
 def test_json_has_the_keys_that_others_rely_on(made: Path, rankbench: Any) -> None:
@@ -211,3 +217,93 @@ def test_what_so_many_queries_can_show_is_said(made: Path, rankbench: Any) -> No
     assert ("too small to tell" in out) is too_few
     same = rankbench("eval", *options[:-3], "base", *options[-2:]).out
     assert "shows a true" not in same and "too small" not in same
+
+
+def test_groups_and_queries_are_headed_by_the_sides_names(made: Path, rankbench: Any) -> None:
+    options = ["-w", made, "--candidate", "bm25", "--split", "all"]
+    out = rankbench("eval", *options, "--by", "split", "--per-query").out
+    heads = [line for line in out.splitlines() if line.startswith(("ndcg@10 by", "query ("))]
+    assert [line.split()[-1] for line in heads] == ["random", "delta"]
+    assert all("base  bm25" in " ".join(line.split()).replace(" ", "  ") for line in heads)
+    assert "candidate  " not in out and "baseline" not in out
+
+
+def test_one_value_of_a_column_is_said_and_no_table_of_one_row(made: Path, rankbench: Any) -> None:
+    unseen = rankbench("eval", "-w", made, "--candidate", "bm25", "--by", "seen")
+    assert "ndcg@10 by seen" not in unseen.out
+    assert "All 12 queries have one value of seen (unseen)" in unseen.err
+    assert "--split all" in unseen.err
+    options = ["-w", made, "--candidate", "bm25", "--split", "all", "--by", "seen"]
+    whole = rankbench("eval", *options)
+    assert "one value of seen (unseen)" in whole.err and "--split all" not in whole.err
+    assert list(rankbench("eval", *options, "--json").json["by"]["seen"]) == ["unseen"]
+
+
+def test_too_few_queries_have_a_mean_and_n_and_no_interval(
+    workspace: Path, tmp_path: Path, rankbench: Any
+) -> None:
+    for n in (5, 6):
+        queries = ["hose", "ez up", "face mask", "trainers", "frying pan", "glass lid"][:n]
+        (tmp_path / "q.txt").write_text("\n".join(queries))
+        rankbench("import", "queries", tmp_path / "q.txt", "--set", "few", "-w", workspace)
+        options = ["-w", workspace, "--candidate", "bm25", "--set", "few", "--split", "all"]
+        found = rankbench("eval", *options, "--json").json["delta"]["ndcg@10"]
+        told = rankbench("eval", *options)
+        [line] = [line for line in told.out.splitlines() if line.startswith("ndcg@10  ")]
+        few = n < 6
+        assert found["n"] == n and found["mean"] is not None
+        assert all((found[key] is None) is few for key in ("low", "high", "p"))
+        assert ("too few  —" in line) is few and f"{found['mean']:+.4f}" in line
+        assert ("with n = 5 there is none, and no p; both begin at 6" in told.err) is few
+    by = rankbench("eval", *options, "--by", "split")
+    assert "too few" in by.out[by.out.index("ndcg@10 by split") :]
+
+
+def test_a_place_that_is_not_there_is_refused_before_the_work(
+    made: Path, tmp_path: Path, rankbench: Any
+) -> None:
+    nowhere = tmp_path / "none" / "deeper" / "out.html"
+    asked = ["-w", made, "--candidate", "nosuch", "--split", "all"]  # the work itself would fail
+    for command in (
+        ["gate", "--rule", "ndcg@10 >= base", "--junit", nowhere],
+        ["report", "-o", nowhere],
+        ["eval", "--runs", nowhere],
+    ):
+        told = rankbench(*command, *asked)
+        told.assert_error(1, "Cannot write", "deeper", "is not there", "Make the directory first")
+    assert not (tmp_path / "none").exists()
+    gate = ["gate", "--rule", "ndcg@10 >= base", "--junit"]
+    for command in (gate, ["report", "--format", "html", "-o"]):
+        rankbench(*command, tmp_path, *asked).assert_error(1, "is a directory", "Name a file in it")
+    runs = tmp_path / "runs"
+    done = rankbench("eval", "-w", made, "--candidate", "bm25", "--split", "all", "--runs", runs)
+    assert done.code == 0 and (runs / "baseline.run").is_file()
+
+
+def test_cosines_tell_how_far_they_are_and_keep_what_was_encoded(
+    workspace: Path, rankbench: Any
+) -> None:
+    ws = open_workspace(workspace)
+    comparer = Comparer(ws)
+    rows = evaluate_query_set(comparer, "base", "bm25", split="all").rows
+    comparer.close()
+    shutil.rmtree(ws.cache_dir, ignore_errors=True)
+    told: list[tuple[int, int]] = []
+    first = field_pairs(ws, "base", rows, lambda *at: told.append(at))
+    total = told[-1][1]
+    assert told[0] == (0, total) and told[-1] == (total, total) and total > 5
+    told.clear()
+    assert field_pairs(ws, "base", rows, lambda *at: told.append(at)) == first
+    assert told == [(total, total)]
+    # A terminal is shown a bar; here the line that the work has begun stands alone.
+    err = rankbench("eval", "-w", workspace, "--candidate", "bm25", "--cosines").err
+    assert "Titles, descriptions by base …" in err
+
+
+def test_a_side_no_better_than_chance_is_told(made: Path, tmp_path: Path, rankbench: Any) -> None:
+    (tmp_path / "none.run").write_text("q00 Q0 nowhere 1 1 t\n")
+    side = f"run:{tmp_path / 'none.run'}"
+    told = rankbench("eval", "-w", made, "--candidate", side, "--split", "all").out
+    assert "none.run scores no more than a random ranking" in told
+    fine = rankbench("eval", "-w", made, "--candidate", "bm25", "--split", "all").out
+    assert "than a random ranking" not in fine

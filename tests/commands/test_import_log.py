@@ -81,3 +81,37 @@ def test_a_log_that_is_none_changes_nothing(workspace: Path, tmp_path: Path, ran
     with Records(workspace / "records.db") as records:
         assert records.logged_queries() == []
         assert {query.weight for query in records.judged_queries()} == {None}
+
+
+def weights_of(workspace: Path) -> dict[str, float]:
+    with Records(workspace / "records.db") as records:
+        found = {query.query: query.weight for query in records.judged_queries()}
+    return {query: weight for query, weight in found.items() if weight is not None}
+
+
+def test_a_log_is_taken_back_and_the_one_before_it_counts_again(
+    workspace: Path, tmp_path: Path, rankbench
+) -> None:
+    asked = ("import", "log", "--undo", "-w", workspace)
+    rankbench(*asked).assert_error(1, "no search log", "import log")
+    old = written(tmp_path / "old.ndjson", LOG)
+    new = written(tmp_path / "new.ndjson", {"hose": 2})
+    rankbench("import", "log", old, "-w", workspace)
+    before = weights_of(workspace)
+    assert "`rankbench import log --undo" in rankbench("import", "log", new, "-w", workspace).err
+    assert weights_of(workspace) == {"hose": 2}
+    told = rankbench(*asked)
+    assert told.code == 0 and "new.ndjson" in told.out and "2 searches for 1 query" in told.out
+    assert "old.ndjson weights the queries" in told.err
+    assert weights_of(workspace) == before
+    told = rankbench(*asked, "--json").json
+    assert (told["number"], told["queries"], told["searches"], told["before"]) == (1, 5, 100, "")
+    assert weights_of(workspace) == {}
+    rankbench(*asked).assert_error(1, "no search log")
+    # Both are kept, and the file can come again.
+    with Records(workspace / "records.db") as records:
+        assert records._query("SELECT count(DISTINCT log_id) FROM log_queries") == [(2,)]
+        assert records.logged_queries() == []
+    rankbench("import", "log", new, "-w", workspace)
+    assert weights_of(workspace) == {"hose": 2}
+    rankbench(*asked[:3], old, *asked[3:]).assert_error(2, "import log --undo")

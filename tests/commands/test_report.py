@@ -82,3 +82,21 @@ def test_peoples_verdicts_are_counted_or_left_out(workspace: Path, rankbench: An
     assert rankbench("report", *options, "--judgments", "imported").code == 0
     page = path.read_text(encoding="utf-8")
     assert "1 grade" not in page and "--judgments imported" in page
+
+
+def test_a_query_with_terminal_escapes_leaves_no_litter(
+    shop: Path, tmp_path: Path, rankbench: Any
+) -> None:
+    judgments = tmp_path / "judgments.csv"
+    judgments.write_text("query,product_id,label\n\x1b[31mred\x1b[0m tent,p01,E\nhose,p09,E\n")
+    root = tmp_path / "w"
+    files = ["--catalog", shop / "products.csv", "--judgments", judgments]
+    assert rankbench("init", root, *files).code == 0
+    both = ["-w", root, "--baseline", "bm25", "--candidate", "bm25", "--split", "all"]
+    for form in ("csv", "md", "html"):
+        path = tmp_path / f"report.{form}"
+        assert rankbench("report", *both, "--no-cosines", "-o", path).code == 0
+        text = path.read_text(encoding="utf-8")
+        assert "[31m" not in text and "31m" not in text
+    with (tmp_path / "report.csv").open(encoding="utf-8", newline="") as file:
+        assert {row["query"] for row in csv.DictReader(file)} == {"red tent", "hose"}

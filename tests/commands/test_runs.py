@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from engine.encoders.card import Card, write_card
 from engine.evaluation.history import FILE_NAME, past_runs
 from engine.records import QuerySets
 from engine.workspace import open_workspace
@@ -50,7 +51,7 @@ def test_runs_of_one_question_are_a_series_and_what_changed_is_named(
     assert (same["previous"], same["changed"]) == (1, [])
     assert (judged["previous"], judged["changed"]) == (2, ["the judgments"])
     assert other["previous"] is None
-    lines = rankbench("runs", "-w", workspace).out.splitlines()
+    lines = rankbench("runs", "--all", "-w", workspace).out.splitlines()
     since = [line.rsplit("  ", 1)[1].strip() for line in lines]
     assert since == ["since", "first", "+0.0000", "the judgments changed", "first"]
     two = rankbench("runs", "2", "3", "-w", workspace)
@@ -73,7 +74,8 @@ def test_a_run_file_that_was_overwritten_is_another_input(
     other = rankbench("runs", "2", "3", "-w", workspace).out
     assert "what differs: the candidate's rankings." in other
     since = [
-        line.rsplit("  ", 1)[1] for line in rankbench("runs", "-w", workspace).out.split("\n")[2:4]
+        line.rsplit("  ", 1)[1]
+        for line in rankbench("runs", "--all", "-w", workspace).out.splitlines()[2:]
     ]
     assert since[0] == "+0.0000" and since[1].endswith(", new rankings")
     first, second, third = rankbench("runs", "-w", workspace, "--json").json
@@ -130,7 +132,7 @@ def test_a_damaged_line_is_counted_and_the_others_stay(workspace: Path, rankbenc
     with (workspace / "reports" / FILE_NAME).open("a") as file:
         file.write('{"made": 1\n')
     rankbench("eval", "-w", workspace, *BM25)
-    done = rankbench("runs", "-w", workspace)
+    done = rankbench("runs", "--all", "-w", workspace)
     assert len(done.out.splitlines()) == 3 and "1 line of the history" in done.err
     rankbench("runs", "9", "-w", workspace).assert_error(1, "no run 9", "rankbench runs")
     assert rankbench("runs", "1", "2", "3", "-w", workspace).code == 2
@@ -247,3 +249,82 @@ def test_every_side_meets_every_set(workspace: Path, tmp_path: Path, rankbench: 
 )  # fmt: skip
 def test_what_every_cannot_do_is_refused(made: Path, rankbench: Any, given: Any) -> None:
     rankbench("eval", "--every", *given, "-w", made).assert_error(2, "--every", given[0])
+
+
+def test_a_set_that_is_replaced_is_told_with_both_sizes(
+    workspace: Path, tmp_path: Path, rankbench: Any
+) -> None:
+    name = ("--set", "home", "-w", workspace)
+    first = rankbench("import", "queries", named(tmp_path, "hose", "ez up", "face mask"), *name)
+    assert first.out == "home: 3 judged queries\n"
+    again = rankbench("import", "queries", named(tmp_path, "hose"), *name)
+    assert again.out == "home: 1 judged query; replaces the set of that name, which had 3\n"
+    told = rankbench("import", "queries", named(tmp_path, "hose", "lamp"), *name, "--json").json
+    assert told == {"set": "home", "queries": 1, "replaced": 1, "unknown": ["lamp"]}
+    more = tmp_path / "more.csv"
+    more.write_text("query,product_id,label\nhose,p09,E\ngarden,p09,E\n")
+    told = rankbench("import", "judgments", more, *name)
+    assert "home: 2 judged queries; replaces the set of that name, which had 1" in told.err
+
+
+def seen_by_base(workspace: Path, *queries: str) -> None:
+    write_card(workspace / "encoders" / "base", Card("base", base="tiny", trained_queries=queries))
+
+
+def test_queries_left_out_because_they_are_seen_are_counted(
+    workspace: Path, tmp_path: Path, rankbench: Any
+) -> None:
+    seen_by_base(workspace, "hose", "trainers", "glass lid")
+    listed = named(tmp_path, "hose", "trainers", "face mask", "ez up")
+    rankbench("import", "queries", listed, "--set", "mine", "-w", workspace)
+    asked = ("-w", workspace, "--candidate", "bm25")
+    told = rankbench("eval", *asked)
+    assert "9 of 12 queries: 3 left out, seen by base." in told.err
+    told = rankbench("eval", *asked, "--set", "mine")
+    assert "2 of 4 queries: 2 left out, seen by base." in told.err
+    found = rankbench("eval", *asked, "--set", "mine", "--json").json
+    assert (found["queries"], found["asked"]) == (2, 4)
+    assert found["left_out"] == {"seen": 2, "by": {"base": 2}}
+    whole = rankbench("eval", *asked, "--split", "all")
+    assert "left out, seen" not in whole.err
+    kept = rankbench("runs", "-w", workspace, "--set", "mine")
+    assert "2/4" in kept.out.splitlines()[1]
+    one = rankbench("runs", "2", "-w", workspace).out
+    assert "n 2 of 4: 2 left out, seen by base" in one
+    gate = rankbench("gate", *asked, "--rule", "ndcg@10 >= base - 1")
+    assert "9 of 12 queries: 3 left out, seen by base." in gate.err
+    rankbench("import", "queries", named(tmp_path, "hose"), "--set", "mine", "-w", workspace)
+    none = rankbench("eval", *asked, "--set", "mine")
+    none.assert_error(1, "All 1 queries are left out", "--split all")
+
+
+def test_the_list_names_the_command_and_both_scores_and_takes_equal_runs_together(
+    workspace: Path, rankbench: Any
+) -> None:
+    asked = ("-w", workspace, *BM25)
+    for _ in range(3):
+        found = rankbench("eval", *asked, "--json").json
+    rankbench("gate", *asked, "--rule", "ndcg@10 >= base - 1")
+    rankbench("eval", *asked)
+    head, *lines = rankbench("runs", "-w", workspace).out.splitlines()
+    assert [line.split()[:3] for line in lines] == [
+        ["3", "×3", "eval"],
+        ["4", "gate", lines[1].split()[2]],
+        ["5", "eval", lines[2].split()[2]],
+    ]
+    assert "other's  ndcg@10" in head
+    scores = " ".join(f"{found[side]['ndcg@10']:.4f}" for side in ("baseline", "candidate"))
+    assert all(f" 12 {scores} " in " ".join(line.split()) for line in lines)
+    assert lines[0].endswith("first") and lines[1].endswith("+0.0000")
+    each = rankbench("runs", "--all", "-w", workspace).out.splitlines()
+    assert [line.split()[0] for line in each[1:]] == ["1", "2", "3", "4", "5"]
+    assert [run["number"] for run in rankbench("runs", "-w", workspace, "--json").json] == [
+        1, 2, 3, 4, 5,
+    ]  # fmt: skip
+
+
+def test_a_run_with_another_result_is_no_repetition(workspace: Path, rankbench: Any) -> None:
+    rankbench("eval", "-w", workspace, *BM25)
+    rankbench("flag", "canopy tent", "p03", "E", "-w", workspace)
+    rankbench("eval", "-w", workspace, *BM25)
+    assert "×" not in rankbench("runs", "-w", workspace).out

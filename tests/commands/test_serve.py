@@ -17,10 +17,13 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp.test_utils import TestClient, TestServer
 
 from engine.records import Verdicts
 from engine.workspace import open_workspace
 from tests.commands.served import Served, serve, terminal
+from workbench.serving.guard import Guard
+from workbench.serving.server import GuardedServer
 
 TOKEN = "0123456789abcdefXYZ-_0123"
 PATHS = ("/", "/ws", "/page.js", "/static/js/textual.js", "/static/", "/download/key", "/none")
@@ -65,13 +68,16 @@ def open_to_this_machine(bm25_shop: Path) -> Iterator[Served]:
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("wrong", ["none", "query", "cookie", "both"])
-def test_without_the_token_every_path_is_an_empty_403(
+def test_without_the_token_every_path_is_a_403_that_says_why_and_no_more(
     guarded: Served, path: str, wrong: str
 ) -> None:
     query = f"?token={TOKEN[:-1]}" if wrong in ("query", "both") else ""
     headers = {"Cookie": f"rankbench-{guarded.port}=x"} if wrong in ("cookie", "both") else {}
     status, body, told = ask(guarded, path + query, **headers)
-    assert (status, body) == (403, b"")
+    assert status == 403 and body.startswith(b"This address needs its token")
+    assert b"Open the whole address that `rankbench serve` printed" in body
+    assert b"Shop" not in body and TOKEN.encode() not in body
+    assert told["Content-Type"].startswith("text/plain")
     assert "Set-Cookie" not in told and "Server" not in told
 
 
@@ -114,7 +120,9 @@ def test_the_page_is_escaped_and_asks_no_other_machine(open_to_this_machine: Ser
 def test_a_foreign_host_is_refused_on_loopback(open_to_this_machine: Served, host: str) -> None:
     """As a page sends it whose name was made to point at this machine."""
     for path in ("/", "/ws"):
-        assert ask(open_to_this_machine, path, Host=host)[:2] == (403, b"")
+        status, body, _ = ask(open_to_this_machine, path, Host=host)
+        assert status == 403 and b"Shop" not in body, (path, host)
+        assert b"Open the address that `rankbench serve` printed" in body
 
 
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "[::1]"])
@@ -140,8 +148,30 @@ def test_off_this_machine_a_token_is_made_and_needed(bm25_shop: Path) -> None:
     with serve(bm25_shop, "--host", "0.0.0.0") as server:
         [token] = re.findall(r"http://[^:/]+:\d+/\?token=([\w-]+)", server.said)
         assert len(token) >= 32 and server.said.count(token) == 1
-        assert ask(server, "/")[:2] == (403, b"")
+        assert ask(server, "/")[0] == 403
         assert ask(server, f"/?token={token}")[0] == 303
+
+
+async def test_the_visitor_after_the_last_session_is_told_how_many_are_open() -> None:
+    arguments = ["sleep", "2"]  # a session's process that says nothing and leaves by itself
+    served = GuardedServer(arguments, Guard("", True, 80), "127.0.0.1", "shop")
+    async with TestClient(TestServer(await served._make_app())) as client:
+        assert (await client.get("/")).status == 200
+        sockets = [await client.ws_connect("/ws") for _ in range(8)]
+        full = await client.get("/")
+        assert full.status == 503
+        text = await full.text()
+        assert text.startswith("8 sessions are open") and "Close one of them" in text
+        assert (await client.get("/ws")).status == 503
+        assert not any(socket.closed for socket in sockets)
+        for socket in sockets:
+            await socket.close()
+        limit = asyncio.get_running_loop().time() + 20
+        while served._open:
+            assert asyncio.get_running_loop().time() < limit, "a session stays"
+            await asyncio.sleep(0.1)
+        assert (await client.get("/")).status == 200
+        await asyncio.sleep(2.5)  # the processes end before the loop that watches them does
 
 
 class Terminal:
@@ -226,7 +256,10 @@ async def test_with_write_a_verdict_is_kept_and_a_closed_tab_ends_the_app(
     bm25_shop: Path, tmp_path: Path
 ) -> None:
     root = Path(shutil.copytree(bm25_shop, tmp_path / "shop"))
-    with serve(root, "--write") as server:
+    ws = open_workspace(root)
+    ws.save(replace(ws.settings, judge="settings"))
+    with serve(root, "--write", "--judge", "visitors") as server:
+        assert "all judged by visitors" in server.said
         async with aiohttp.ClientSession() as client:
             size = f"width={SIZE[0]}&height={SIZE[1]}"
             async with client.ws_connect(f"{server.address}/ws?{size}") as socket:
@@ -244,7 +277,9 @@ async def test_with_write_a_verdict_is_kept_and_a_closed_tab_ends_the_app(
             assert asyncio.get_running_loop().time() < limit, "the app stays when its tab is gone"
             await asyncio.sleep(0.1)
     with Verdicts(root / "records.db") as verdicts:
-        assert [verdict.query for verdict in verdicts.standing()] == ["hose"]
+        said = [(verdict.query, verdict.judge) for verdict in verdicts.standing()]
+        assert said == [("hose", "visitors")]
+    assert open_workspace(root).settings.judge == "settings"
 
 
 async def test_a_client_that_talks_nonsense_is_cut_off_and_the_server_stays(
@@ -266,6 +301,9 @@ def test_what_cannot_be_served_is_refused_in_words(rankbench: Any, workspace: Pa
     told = rankbench("serve", "-w", workspace, "--host", "0.0.0.0", "--no-token")
     told.assert_error(2, "only this machine")
     rankbench("serve", "-w", workspace, "--token", "short").assert_error(2, "guessed")
+    rankbench("serve", "-w", workspace, "--judge", "ann").assert_error(2, "--write")
+    rankbench("serve", "-w", workspace, "--write", "--judge", " ").assert_error(2, "no judge")
+    rankbench("--judge", "ann", "search", "hose", "-w", workspace).assert_error(2, "for the app")
     both = rankbench("serve", "-w", workspace, "--token", TOKEN, "--no-token")
     both.assert_error(2, "exclude")
     with socket.socket() as taken:

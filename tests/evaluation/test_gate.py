@@ -132,11 +132,12 @@ def test_full_depth_ndcg_needs_judged_candidates() -> None:
     assert "--candidates judged" in caught.value.todo
 
 
-def test_one_query_has_a_mean_and_no_interval() -> None:
-    one = evaluation(count=1)
-    assert check_rules([parse_rule("ndcg@10 >= base - 1")], one)[0].passed
-    with pytest.raises(RankbenchError, match="makes no interval"):
-        check_rules([parse_rule("ndcg@10.low >= base - 1")], one)
+def test_five_queries_have_a_mean_and_no_interval_and_six_have_both() -> None:
+    five = evaluation(count=5)
+    assert check_rules([parse_rule("ndcg@10 >= base - 1")], five)[0].passed
+    with pytest.raises(RankbenchError, match=r"takes 6 queries or more, and .* has 5"):
+        check_rules([parse_rule("ndcg@10.low >= base - 1")], five)
+    assert check_rules([parse_rule("ndcg@10.low >= base - 1")], evaluation(count=6))[0].passed
 
 
 @pytest.mark.parametrize("text", ["ndcg@10 >= base", "harmed <= 100%", "mrr@10.high >= base"])

@@ -59,7 +59,13 @@ def test_the_call_follows_the_interval(low: float, high: float, call: str) -> No
 
 @pytest.mark.parametrize(
     ("deltas", "call"),
-    [([0.1, 0.1], NOT_SHOWN), ([0.05] * 19, NOT_SHOWN), ([0.05] * 20, SAFE), ([-0.1] * 3, DO_NOT)],
+    [
+        ([0.1, 0.1], NOT_SHOWN),
+        ([0.05] * 19, NOT_SHOWN),
+        ([0.05] * 20, SAFE),
+        ([-0.1] * 6, DO_NOT),
+        ([-0.1] * 5, NOT_SHOWN),
+    ],
 )
 def test_few_queries_show_nothing_safe_however_alike_they_are(
     deltas: list[float], call: str

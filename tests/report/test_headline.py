@@ -79,9 +79,22 @@ def test_few_queries_are_never_a_sure_thing(evaluation: Evaluation) -> None:
     assert "fewer than 20 queries" in found.cautions[0]
 
 
-def test_one_query_is_nothing(evaluation: Evaluation) -> None:
+def test_too_few_queries_have_a_mean_and_no_call(evaluation: Evaluation) -> None:
     found = headline(with_delta(evaluation, None, None, n=1), 24)
-    assert found.call == UNKNOWN and "One query tells nothing" in found.title
+    assert found.call == UNKNOWN and found.title.startswith("One query is too few")
+    found = headline(with_delta(evaluation, None, None, n=5), 24)
+    assert found.title.startswith("5 queries are too few") and "below 6 queries" in found.zero
+    assert "(too few for an interval; n" in found.finding
+
+
+def test_a_side_no_better_than_chance_is_told(evaluation: Evaluation) -> None:
+    assert not any("random" in line for line in headline(evaluation, 24).cautions)
+    above = max(side.means["ndcg@10"] for side in (evaluation.baseline, evaluation.candidate))
+    below = min(side.means["ndcg@10"] for side in (evaluation.baseline, evaluation.candidate))
+    both = replace(evaluation, floor={**evaluation.floor, "ndcg@10": above})
+    assert headline(both, 24).cautions[0].startswith("Both sides score no more than a random")
+    one = replace(evaluation, floor={**evaluation.floor, "ndcg@10": (above + below) / 2})
+    assert "base scores no more than a random" in headline(one, 24).cautions[0]
 
 
 def test_seen_queries_are_said_in_the_title(evaluation: Evaluation) -> None:

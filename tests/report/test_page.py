@@ -11,6 +11,7 @@ import pytest
 
 from engine.evaluation.evaluate import evaluate
 from engine.measures import DEFINITIONS, PRIMARY
+from engine.report.headline import side_labels
 from engine.report.page import render_html
 from engine.report.report import Report
 from tests.evaluation.fake_sides import ScoredSide, make_queries
@@ -178,3 +179,27 @@ def test_nothing_measured_is_a_page_that_says_so() -> None:
     text = html.unescape(render_html(reported(empty)))
     assert "Nothing was measured of b and a" in text and "No query is left to measure." in text
     assert "3 left out: no product of positive gain" in text
+
+
+def test_the_movement_names_the_other_side(page: Page, report: Report) -> None:
+    base, candidate = side_labels(report.evaluation)
+    shown = " ".join(page.text.split())
+    moved = [hit.moved_from("x") for e in report.wins for hit in (*e.baseline, *e.candidate)]
+    assert any("higher than by x" in words for words in moved)
+    for side in (base, candidate):
+        assert re.search(rf"(higher|lower) than by {re.escape(side)}", shown), side
+    assert "than there" not in shown and "the other side does not have it" in shown
+
+
+def test_where_nothing_is_unjudged_no_line_is_drawn_for_it(report: Report) -> None:
+    evaluation = report.evaluation
+    mean = evaluation.delta[PRIMARY].mean
+    assert "were every result judged</text>" in render_html(
+        replace(report, evaluation=replace(evaluation, bounds=(mean - 0.1, mean + 0.1)))
+    )
+    whole = render_html(replace(report, evaluation=replace(evaluation, bounds=(mean, mean))))
+    assert "were every result judged</text>" not in whole
+    assert "Every result in either top ten is judged" in whole
+    rows = [replace(e.row, bounds=(0.1, 0.1)) for e in report.wins]
+    wins = tuple(replace(e, row=row) for e, row in zip(report.wins, rows, strict=True))
+    assert "difference, were all judged" not in render_html(replace(report, wins=wins, harms=()))

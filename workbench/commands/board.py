@@ -76,7 +76,7 @@ def _rows(cells: list[Cell]) -> list[list[str]]:
                 number(cell.baseline),
                 number(cell.candidate),
                 number(delta.mean, sign=True),
-                interval(delta.low, delta.high),
+                interval(delta),
                 p_value(delta.p),
                 f"{delta.improved}/{delta.unchanged}/{delta.harmed}" if cell.n else "",
                 number(cell.floor),

@@ -16,6 +16,7 @@ from workbench.commands.following import painter
 from workbench.commands.options import json_option, with_workspace
 from workbench.commands.output import (
     emit_json,
+    interval,
     note_small,
     number,
     p_value,
@@ -26,7 +27,6 @@ from workbench.commands.output import (
 )
 
 if TYPE_CHECKING:
-    from engine.evaluation.intervals import Delta
     from engine.experiments.results import CrossvalResult, Row
     from engine.training.recipe import Recipe
 
@@ -221,7 +221,7 @@ def _cells(name: str, other: str, row: Row) -> list[str]:
         number(row.means.get("tuned")),
         number(delta.mean if delta else None, sign=True),
         "—" if relative is None else f"{relative:+.1%}",
-        _interval(delta),
+        interval(delta),
         p_value(delta.p if delta else None),
         counts,
         str(delta.n) if delta else "0",
@@ -245,9 +245,3 @@ def _show_folds(result: CrossvalResult) -> None:
         for name, mean in means
     ]
     table([f"mean over {result.folds} folds", *by_fold], rows)
-
-
-def _interval(delta: Delta | None) -> str:
-    if delta is None or delta.low is None or delta.high is None:
-        return "—"
-    return f"{number(delta.low, sign=True)} to {number(delta.high, sign=True)}"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from engine.errors import UsageError
+from engine.measures import PRIMARY
 from engine.workspace import Workspace
 from workbench.commands.hints import hint
 from workbench.commands.options import json_option, with_workspace
@@ -16,6 +18,7 @@ from workbench.commands.verdict_page import show_page, unseen_delta
 
 if TYPE_CHECKING:
     from engine.encoders.registry import EncoderInfo
+    from engine.evaluation.history import PastRun
     from engine.state import Build, State
 
 
@@ -77,18 +80,49 @@ def describe(
     if which is not None:
         chosen = [registry.resolve(workspace, which)]
     state = State(workspace.state_path)
+    newest = _unseen_runs(workspace)
     try:
         rows = [_entry(info, state) for info in chosen]
         used = _used(workspace, state)
     finally:
         state.close()
     for row in rows:
+        row["unseen"] = _unseen(row, newest)
         row["used"] = [place for place, name in used.items() if name == row["name"]]
     for row, info in zip(rows, chosen, strict=True):
         row["latency"] = _latency(info) if latency else None
     if which is not None:
         rows[0]["lineage"] = [asdict(step) for step in lineage(workspace, which)]
     return rows
+
+
+def _unseen_runs(workspace: Workspace) -> dict[tuple[str, str], PastRun]:
+    """(Encoder, fingerprint) -> the newest evaluation of it over all queries no side has seen."""
+    from engine.errors import RankbenchError
+    from engine.evaluation.history import past_runs
+
+    try:
+        runs, _ = past_runs(workspace)
+    except RankbenchError as error:
+        say(f"{error.what} {error.todo}")
+        return {}
+    return {
+        (run.candidate, run.inputs.get("candidate encoder", "")): run
+        for run in runs
+        if (run.split, run.query_set, run.candidates) == ("unseen", "", "catalog")
+        and PRIMARY in run.delta
+    }
+
+
+def _unseen(
+    row: Mapping[str, Any], newest: Mapping[tuple[str, str], PastRun]
+) -> dict[str, Any] | None:
+    """The delta on unseen queries: of the newest evaluation, else of its own run's verdict."""
+    run = newest.get((row["name"], row["fingerprint"]))
+    if run is not None:
+        return {**run.delta[PRIMARY], "base": run.baseline, "run": run.number}
+    found = row["verdict"].get("unseen")
+    return {**found, "base": row["verdict"]["base"], "run": None} if found else None
 
 
 def _used(workspace: Workspace, state: State) -> dict[str, str]:
@@ -149,7 +183,7 @@ def show(rows: list[dict[str, Any]]) -> None:
                 row["build"] or "not indexed",
                 f"{row['bytes'] / 1e6:.1f} MB",
                 dev,
-                unseen_delta(row["verdict"]),
+                _told_unseen(row["unseen"]),
                 row["verdict"].get("call") or _on_dev(row),
                 ", ".join(row["used"]),
             ]
@@ -174,6 +208,17 @@ def show(rows: list[dict[str, Any]]) -> None:
             say(f"dev: {measure}")
 
 
+def _told_unseen(unseen: Mapping[str, Any] | None) -> str:
+    """The delta with interval and n, what it is against, and the run that has it in full."""
+    from engine.encoders.registry import BASE
+
+    told = unseen_delta({"unseen": unseen})
+    if unseen is None or not told:
+        return ""
+    against = "" if unseen["base"] == BASE else f" against {cut(unseen['base'], 16)}"
+    return told + against + (f", run {unseen['run']}" if unseen["run"] else "")
+
+
 def _on_dev(row: dict[str, Any]) -> str:
     if row["beats_base"] is None:
         return ""
@@ -193,6 +238,7 @@ def show_one(row: dict[str, Any]) -> None:
         "created": row["created"],
         "trained on": _trained_on(row),
         "dev": _dev(row["scores"]),
+        "unseen ndcg@10": _told_unseen(row["unseen"]),
         "note": row["note"] or _on_dev(row),
     }
     data = dict(row["lineage"][0]["data"])

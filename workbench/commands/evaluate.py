@@ -92,12 +92,14 @@ def command(
             workspace, baseline or workspace.settings.baseline, candidate, judgments, as_json
         )
         return
-    from engine.evaluation.cosines import side_cosines
     from engine.evaluation.evaluate import breakdown
     from engine.evaluation.query_set import evaluate_query_set
     from engine.evaluation.runs import write_runs
+    from engine.formats.writing import check_parent
     from engine.ranking.comparer import Comparer
 
+    if runs is not None and not runs.is_dir():
+        check_parent(runs)
     comparer = Comparer(workspace)
     try:
         with progress_bar("Evaluating", "queries") as report:
@@ -117,7 +119,7 @@ def command(
         if runs is not None:
             paths = write_runs(runs, result)
             say(f"Wrote {', '.join(str(path) for path in paths)}.")
-        extra = side_cosines(workspace, result, _starting) if cosines else None
+        extra = _cosines(workspace, result) if cosines else None
     finally:
         comparer.close()
     keep_run(workspace, result, "eval")
@@ -128,7 +130,7 @@ def command(
     show(result, extra)
     say_judgments(judgments, said)
     if by:
-        show_groups(by, groups, result.unchanged)
+        show_groups(by, groups, result)
     note_small(delta for part in (result, *groups.values()) for delta in part.delta.values())
     if per_query:
         show_queries(result)
@@ -183,7 +185,7 @@ def to_json(
 
 def show(result: Evaluation, cosines: SideCosines | None) -> None:
     """Print the means, every delta with its interval, p, counts and n, and the random floor."""
-    names = [cut(result.baseline.encoder, 24), cut(result.candidate.encoder, 24)]
+    names = _names(result)
     what = f"{result.queries} queries ({safe(result.chosen)}), candidates: {result.candidates}"
     click.echo(f"{names[1]} against {names[0]}, {what}")
     headers = ["measure", *names, "delta", "95 % interval", "p", f"+/=/- at {result.unchanged:g}"]
@@ -203,7 +205,7 @@ def show(result: Evaluation, cosines: SideCosines | None) -> None:
             f"{PRIMARY} delta if every unjudged hit in a top 10 were judged  {low} to {high}"
         )
     _show_power(result.delta[PRIMARY])
-    _show_fragile(result.delta[PRIMARY])
+    _show_cautions(result)
     if cosines:
         _show_cosines(names, cosines)
     _show_weighted(names, result)
@@ -212,6 +214,9 @@ def show(result: Evaluation, cosines: SideCosines | None) -> None:
 
 def say_left_out(result: Evaluation) -> None:
     """Say what is in no mean, or counts 0 in it."""
+    if result.seen_by:
+        out, by = result.left_out, " or ".join(cut(name, 24) for name in result.seen_by)
+        say(f"{result.asked - out} of {result.asked} queries: {out} left out, seen by {by}.")
     if result.excluded:
         say(f"{len(result.excluded)} queries without a positive grade in the catalog left out.")
     if seen := sum(row.seen for row in result.rows):
@@ -252,12 +257,13 @@ def _show_power(delta: Delta) -> None:
         )
 
 
-def _show_fragile(delta: Delta) -> None:
-    """Print the caution that an interval clear of 0 may owe itself to what the set lacks."""
-    from engine.report.headline import fragile_sentence
+def _show_cautions(result: Evaluation) -> None:
+    """Print that a side is no better than chance, or an interval surer than its queries."""
+    from engine.report.headline import floor_sentence, fragile_sentence
 
-    if sentence := fragile_sentence(delta):
-        click.echo(f"{PRIMARY}: {sentence}")
+    for sentence in (floor_sentence(result), fragile_sentence(result.delta[PRIMARY])):
+        if sentence:
+            click.echo(f"{PRIMARY}: {sentence}")
 
 
 def say_judgments(judgments: str, said: Sequence[Mapping[str, Word]]) -> None:
@@ -283,14 +289,24 @@ def _nothing(result: Evaluation) -> str:
     return "No query is in this split; `--split all` takes every query."
 
 
-def _starting(encoder: str) -> None:
-    say(f"Comparing queries with titles and descriptions by {encoder} …")
+def encoding(encoder: str) -> str:
+    """What the progress of an encoder's fields is called."""
+    return f"Titles, descriptions by {cut(encoder, 16)}"
+
+
+def _cosines(workspace: Workspace, result: Evaluation) -> SideCosines:
+    from engine.evaluation.cosines import side_cosines
+
+    with progress_bar("Titles, descriptions", "texts") as report:
+        return side_cosines(
+            workspace, result, lambda encoder: report.stage(encoding(encoder), "texts"), report
+        )
 
 
 def _delta(delta: Delta) -> list[str]:
-    ends = interval(delta.low, delta.high)
     counts = f"{delta.improved}/{delta.unchanged}/{delta.harmed}"
-    return [number(delta.mean, sign=True), ends, p_value(delta.p), counts, str(delta.n)]
+    mean = number(delta.mean, sign=True)
+    return [mean, interval(delta), p_value(delta.p), counts, str(delta.n)]
 
 
 def _show_cosines(names: list[str], cosines: SideCosines) -> None:
@@ -299,8 +315,8 @@ def _show_cosines(names: list[str], cosines: SideCosines) -> None:
     for name, before in cosines.baseline.items():
         delta = cosines.delta.get(name)
         # What a query adds to a mean over pairs is no improvement or harm: no counts.
-        mean, interval, p, _, n = _delta(delta) if delta else ["—", "—", "—", "", ""]
-        row = [name, number(before), number(cosines.candidate[name]), mean, interval, p, n]
+        mean, span, p, _, n = _delta(delta) if delta else ["—", "—", "—", "", ""]
+        row = [name, number(before), number(cosines.candidate[name]), mean, span, p, n]
         rows.append(row)
     table(["cosine", *names, "delta", "95 % interval", "p", "n"], rows)
 
@@ -313,7 +329,7 @@ def _show_weighted(names: list[str], result: Evaluation) -> None:
             number(means.baseline),
             number(means.candidate),
             number(means.delta, sign=True),
-            interval(means.low, means.high),
+            interval(means),
             str(means.n),
             f"{means.n_effective:.1f}",
         ]
@@ -330,8 +346,12 @@ def _show_weighted(names: list[str], result: Evaluation) -> None:
         say(f"{without} of the {result.queries} queries have no weight: in no weighted mean.")
 
 
-def show_groups(column: str, groups: Mapping[str, Group], unchanged: float) -> None:
-    """Print the primary measure for each value of a query column."""
+def show_groups(column: str, groups: Mapping[str, Group], result: Evaluation) -> None:
+    """Print the primary measure for each value of a query column, or that there is but one."""
+    if len(groups) == 1:
+        (value,) = groups
+        say(_one_value(column, value, result))
+        return
     rows = []
     weighted = any(group.weighted for group in groups.values())
     for value, group in groups.items():
@@ -342,9 +362,22 @@ def show_groups(column: str, groups: Mapping[str, Group], unchanged: float) -> N
         more = [number(means.delta if means else None, sign=True)] if weighted else []
         rows.append([safe(value) or "—", number(before), number(after), *cells, floor, *more])
     click.echo()
-    headers = [f"{PRIMARY} by {safe(column)}", "baseline", "candidate", "delta"]
-    headers += ["95 % interval", "p", f"+/=/- at {unchanged:g}", "n", "random"]
+    headers = [f"{PRIMARY} by {safe(column)}", *_names(result), "delta"]
+    headers += ["95 % interval", "p", f"+/=/- at {result.unchanged:g}", "n", "random"]
     table([*headers, "weighted delta"] if weighted else headers, rows)
+
+
+def _one_value(column: str, value: str, result: Evaluation) -> str:
+    told = (
+        f"All {result.queries} queries have one value of {safe(column)} ({safe(value) or 'none'})"
+    )
+    widen = "; `--split all` takes every query" if result.split != "all" else ""
+    return f"{told}: the table above is theirs{widen}."
+
+
+def _names(result: Evaluation) -> list[str]:
+    """Both sides as a table heads its columns with them."""
+    return [cut(side.encoder, 24) for side in (result.baseline, result.candidate)]
 
 
 def show_queries(result: Evaluation) -> None:
@@ -363,4 +396,4 @@ def show_queries(result: Evaluation) -> None:
         for row in ordered
     ]
     click.echo()
-    table([f"query ({PRIMARY})", "split", "baseline", "candidate", "delta"], rows, left=2)
+    table([f"query ({PRIMARY})", "split", *_names(result), "delta"], rows, left=2)

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from workbench.commands.hints import hint
-from workbench.commands.output import facts, safe, say
+from workbench.commands.output import count, facts, safe, say
 
 if TYPE_CHECKING:
-    from engine.making.findings import Findings, JudgmentFindings
+    from engine.making.findings import Findings, JudgmentFindings, Named
 
 
 def show(found: Findings) -> None:
@@ -27,8 +27,18 @@ def show_judgments(found: JudgmentFindings) -> None:
             f"{change.echoed:,} of these {are} what people's verdicts say: an export with verdicts "
             "applied? They count as imported now, and no verdict is disputed by them."
         )
+    if found.named is not None:
+        say(named(found.named))
     if not change.first and (change.new or change.changed):
         hint("`rankbench import judgments --undo` takes the file back.")
+
+
+def named(found: Named) -> str:
+    """`home: 2 judged queries; replaces the set of that name, which had 3`."""
+    told = f"{found.name}: {count(found.queries, 'judged query', 'judged queries')}"
+    if found.replaced is None:
+        return told
+    return f"{told}; replaces the set of that name, which had {found.replaced:,}"
 
 
 def _catalog_lines(found: Findings) -> list[tuple[str, str]]:
@@ -54,18 +64,20 @@ def _catalog_lines(found: Findings) -> list[tuple[str, str]]:
     return [*lines, ("encoder", found.encoder)]
 
 
-def empty(count: int) -> str:
+def empty(products: int) -> str:
     """What to know of products with nothing to encode."""
-    return f"{count:,} products have nothing in the encoded text: an encoder ranks them by chance"
+    return (
+        f"{products:,} products have nothing in the encoded text: an encoder ranks them by chance"
+    )
 
 
 def _judgment_lines(found: JudgmentFindings) -> list[tuple[str, str]]:
     what = f"{found.judgments:,} over {found.queries:,} queries"
     lines = [("judgments", f"{what} ({found.format}, scale {found.scale})")]
-    for grade, count in found.grades.items():
+    for grade, many in found.grades.items():
         raw = [safe(value) for value, to in found.mapping.items() if to == grade]
         source = f"  from {', '.join(raw)}" if raw and raw != [grade] else ""
-        lines.append((f"grade {grade}", f"{count:,} ({_percent(count, found.judgments)}){source}"))
+        lines.append((f"grade {grade}", f"{many:,} ({_percent(many, found.judgments)}){source}"))
     if not found.grades["E"]:
         lines.append(("no Exact", "mrr@10, recall@50, precision@10 will be 0, and nothing trains"))
     if found.duplicates:
@@ -74,7 +86,7 @@ def _judgment_lines(found: JudgmentFindings) -> list[tuple[str, str]]:
     if found.contradictions:
         other = f"{found.contradictions:,} repeat a query and product with another grade"
         lines.append(("left out", other))
-    lines += [("left out", f"{count:,} {safe(why)}") for why, count in found.dropped.items()]
+    lines += [("left out", f"{many:,} {safe(why)}") for why, many in found.dropped.items()]
     unknown = f"{found.unknown_products:,} judgments name a product the catalog does not have"
     lines.append(("unknown products", unknown))
     if not found.change.first:

@@ -24,6 +24,7 @@ from workbench.commands.output import (
     cut,
     emit_json,
     facts,
+    interval,
     note_small,
     number,
     progress_bar,
@@ -58,7 +59,7 @@ Line = tuple[str, str]
 @click.option(
     "--junit",
     metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(path_type=Path),
     help="Write JUnit XML: a test for each rule and each protected query.",
 )
 @json_option
@@ -89,7 +90,10 @@ def command(
     nothing could be checked.
     """
     from engine.evaluation.rules import check_candidates
+    from engine.formats.writing import check_place
 
+    if junit is not None:
+        check_place(junit)
     rules = _rules(rule, rules_file)
     check_candidates(rules, candidates)
     protected = _protected(protect)
@@ -191,11 +195,7 @@ def rule_measured(checked: Checked, gate: Gate) -> str:
         of = f"{checked.value:.1f} % ({checked.count} of {delta.n})"
         return f"{of}, needs {rule.op} {rule.number:g} %; {moved}, {where}"
     value, needed = _told_apart(checked.value, checked.needed)
-    interval = ""
-    if delta.low is not None and delta.high is not None:
-        low, high = (number(end, sign=True) for end in (delta.low, delta.high))
-        interval = f" ({low} to {high})"
-    moved = f"delta {number(delta.mean, sign=True)}{interval}"
+    moved = f"delta {number(delta.mean, sign=True)} ({interval(delta)})"
     return f"{value}, needs {rule.op} {needed}; {moved}, {where}"
 
 

@@ -24,12 +24,13 @@ _WITHOUT = ("init", "demo", "recipes")
 class Place:
     """Which workspace a command is about: what `-w` or DIR names, or the demo's by default.
 
-    None is the current directory. Filled in while the command line is read. `read_only` is of the
-    app's session.
+    None is the current directory. Filled in while the command line is read. `read_only` and `judge`
+    are of the app's session.
     """
 
     given: Path | None = None
     read_only: bool = False
+    judge: str | None = None
 
 
 def place_of(ctx: click.Context) -> Place:

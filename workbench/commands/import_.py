@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -29,7 +30,9 @@ from workbench.commands.verdicts import when
     default="",
     help="Name the file's queries, for `eval --set NAME`; a name's newest file counts.",
 )
-@click.option("--undo", is_flag=True, help="Take back the newest import of judgments.")
+@click.option(
+    "--undo", is_flag=True, help="Take back the newest import of judgments, or the newest log."
+)
 @json_option
 @with_workspace
 def command(
@@ -51,7 +54,7 @@ def command(
     the counts of the newest log are the weights of the judged queries.
 
     Nothing is overwritten: the newest judgment of a query and product counts, and with --undo, in
-    the place of FILE, what the newest import replaced counts again.
+    the place of FILE, what the newest import of judgments, or log, replaced counts again.
     """
     if undo:
         undo_import(workspace, kind, file, as_json)
@@ -79,16 +82,19 @@ def command(
 
 
 def undo_import(workspace: Workspace, kind: str, file: Path | None, as_json: bool) -> None:
-    """Take the newest import of judgments back, and say which that was."""
+    """Take the newest import of judgments, or the newest log, back, and say which that was."""
     from engine.records import Records
 
     if kind == "flags":
         raise UsageError("Flags are taken back by their own command.", "Run `rankbench undo`.")
-    if kind != "judgments" or file is not None:
+    if kind == "queries" or file is not None:
         raise UsageError(
-            "--undo takes the newest import of judgments back.",
-            "Run `rankbench import judgments --undo`.",
+            "--undo takes the newest import of judgments, or the newest log, back.",
+            "Run `rankbench import judgments --undo` or `rankbench import log --undo`.",
         )
+    if kind == "log":
+        _undo_log(workspace, as_json)
+        return
     with Records(workspace.records_path) as records:
         found = records.undo_import()
     if found is None:
@@ -106,16 +112,35 @@ def undo_import(workspace: Workspace, kind: str, file: Path | None, as_json: boo
     hint("What it replaced counts again; importing the file again brings it back.")
 
 
+def _undo_log(workspace: Workspace, as_json: bool) -> None:
+    from engine.records import Records
+
+    with Records(workspace.records_path) as records:
+        found = records.undo_log()
+    if found is None:
+        raise RankbenchError(
+            "There is no search log to take back.", "`rankbench import log FILE` brings one."
+        )
+    if as_json:
+        emit_json(asdict(found))
+        return
+    queries = count(found.queries, "query", "queries")
+    told = f"{_amount(found.searches)} searches for {queries}"
+    click.echo(f"taken back: {safe(found.source)} of {when(found.created)}, {told}")
+    counts = safe(found.before) if found.before else "no log"
+    hint(f"From here on {counts} weights the queries; importing the file again brings it back.")
+
+
 def import_queries(workspace: Workspace, file: Path, query_set: str, as_json: bool) -> None:
     """Name the judged queries that a plain file lists."""
     if not query_set:
         raise UsageError("Queries need a name.", "Add --set NAME.")
-    size, unknown = name_queries(workspace, query_set, read_queries(file))
+    found = name_queries(workspace, query_set, read_queries(file))
     if as_json:
-        emit_json({"set": query_set, "queries": size, "unknown": unknown})
+        emit_json(found.to_json())
         return
-    click.echo(f"{query_set}: {count(size, 'judged query', 'judged queries')}")
-    if unknown:
+    click.echo(findings.named(found))
+    if unknown := found.unknown:
         shown = ", ".join(safe(text) for text in unknown[:5])
         more = f" and {len(unknown) - 5:,} more" if len(unknown) > 5 else ""
         say(f"Nobody has judged {shown}{more}: left out.")
@@ -145,6 +170,7 @@ def import_log(workspace: Workspace, file: Path, as_json: bool) -> None:
     if found.own_weight:
         keep = count(found.own_weight, "judged query keeps", "judged queries keep")
         say(f"{keep} the weight of the query file: let both count the same, or leave one out.")
+    hint("`rankbench import log --undo` takes the log back.")
     if found.judged_in_log > found.own_weight:
         hint("`rankbench eval --by head` weights by the traffic, and parts head from tail.")
 

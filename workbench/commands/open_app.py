@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from engine.errors import RankbenchError
 from engine.workspace import Workspace
-from workbench.commands.hints import place_of
+from workbench.commands.hints import Place, place_of
 from workbench.commands.options import current_workspace
 
 
@@ -30,8 +31,9 @@ def open_app(workspace: Workspace, presenting: Path | None = None) -> None:
     from workbench.text import count
 
     ctx = click.get_current_context(silent=True)
-    read_only = ctx is not None and place_of(ctx).read_only
-    app = RankbenchApp(workspace, read_only=read_only, presenting=presenting)
+    place = Place() if ctx is None else place_of(ctx)
+    workspace = replace(workspace, judge=place.judge)
+    app = RankbenchApp(workspace, read_only=place.read_only, presenting=presenting)
     app.run()
     if app.unkept:
         were = "was" if app.unkept == 1 else "were"

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from engine.evaluation.intervals import Delta
 
 
@@ -67,11 +70,27 @@ def number(value: float | None, digits: int = 4, sign: bool = False) -> str:
     return f"{value:{'+' if sign else ''}.{digits}f}"
 
 
-def interval(low: float | None, high: float | None) -> str:
-    """The ends of an interval of a difference; an em dash where there is none."""
+class Estimate(Protocol):
+    """A mean difference: a `Delta`, a `Weighted`."""
+
+    @property
+    def low(self) -> float | None: ...
+    @property
+    def high(self) -> float | None: ...
+    @property
+    def n(self) -> int: ...
+
+
+def interval(found: Estimate | None) -> str:
+    """The ends of the interval of a difference; "too few" queries, or an em dash where none."""
+    return ends(found.low, found.high, found.n) if found is not None else "—"
+
+
+def ends(low: float | None, high: float | None, n: int, digits: int = 4) -> str:
+    """As `interval`, of the numbers of a kept evaluation."""
     if low is None or high is None:
-        return "—"
-    return f"{number(low, sign=True)} to {number(high, sign=True)}"
+        return "too few" if n else "—"
+    return f"{number(low, digits, sign=True)} to {number(high, digits, sign=True)}"
 
 
 def p_value(p: float | None) -> str:
@@ -81,14 +100,23 @@ def p_value(p: float | None) -> str:
 
 def note_small(deltas: Iterable[Delta]) -> None:
     """Say where intervals over few queries should be read with care."""
-    sizes = sorted({delta.n for delta in deltas if delta.rough})
-    if not sizes:
-        return
-    few = f"n = {sizes[0]}" if len(sizes) == 1 else f"n from {sizes[0]} to {sizes[-1]}"
-    say(
-        f"With {few} an interval is wide and approximate; close to 0 it and p, which are made "
-        "differently, may disagree."
-    )
+    every = list(deltas)
+    if scarce := [delta for delta in every if delta.scarce]:
+        say(
+            f"too few for an interval: with {_sizes(scarce)} there is none, and no p; both begin "
+            f"at {scarce[0].FEWEST} queries."
+        )
+    if rough := [delta for delta in every if delta.rough]:
+        say(
+            f"With {_sizes(rough)} an interval is wide and approximate; close to 0 it and p, which "
+            "are made differently, may disagree."
+        )
+
+
+def _sizes(deltas: Sequence[Delta]) -> str:
+    """`n = 7`, `n from 7 to 12`."""
+    sizes = sorted({delta.n for delta in deltas})
+    return f"n = {sizes[0]}" if len(sizes) == 1 else f"n from {sizes[0]} to {sizes[-1]}"
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> None:
@@ -105,6 +133,31 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) 
         click.echo("  ".join(cells).rstrip())
 
 
+def narrowed(
+    headers: Sequence[str], rows: Sequence[Sequence[str]], left: int, least_told: Sequence[str]
+) -> tuple[list[str], list[list[str]], int]:
+    """What `table` takes, without as many columns of `least_told` as a terminal has no room for.
+
+    What goes to a file or a pipe keeps all of them.
+    """
+    from rich.cells import cell_len
+
+    heads, lines = list(headers), [list(row) for row in rows]
+    if not sys.stdout.isatty():
+        return heads, lines, left
+    room = shutil.get_terminal_size((80, 24)).columns
+    for name in least_told:
+        widths = [max(map(cell_len, column)) for column in zip(heads, *lines, strict=True)]
+        if sum(widths) + 2 * (len(widths) - 1) <= room:
+            break
+        at = heads.index(name)
+        left -= at < left
+        del heads[at]
+        for line in lines:
+            del line[at]
+    return heads, lines, left
+
+
 def facts(rows: Sequence[tuple[str, str]]) -> None:
     """Print aligned `name  value` lines."""
     width = max((len(name) for name, _ in rows), default=0)
@@ -112,16 +165,52 @@ def facts(rows: Sequence[tuple[str, str]]) -> None:
         click.echo(f"{name.ljust(width)}  {value}".rstrip())
 
 
+class Silence:
+    """What `progress_bar` hands out where nothing is drawn."""
+
+    def __init__(self, quiet: bool = True) -> None:
+        self._quiet = quiet
+
+    def __call__(self, done: int, total: int) -> None:
+        pass
+
+    def stage(self, what: str, unit: str) -> None:
+        """Say what begins, in a line."""
+        if not self._quiet:
+            say(f"{what} …")
+
+
+class Bar:
+    """A bar that is being drawn. `bar(done, total)` moves it."""
+
+    def __init__(self, drawn: Progress, what: str, unit: str) -> None:
+        self._drawn = drawn
+        self._task = drawn.add_task(what, total=1, rate="", unit=unit)
+        self._moved = False
+
+    def __call__(self, done: int, total: int) -> None:
+        self._moved = True
+        speed = self._drawn.tasks[-1].speed
+        rate = f"{speed:,.0f}/s" if speed else ""
+        self._drawn.update(self._task, completed=done, total=max(total, 1), rate=rate)
+
+    def stage(self, what: str, unit: str) -> None:
+        """Begin another bar below for the next part of the work; one that never moved is it."""
+        if not self._moved:
+            self._drawn.update(self._task, description=what, unit=unit)
+            return
+        self._task = self._drawn.add_task(what, total=1, rate="", unit=unit)
+        self._moved = False
+
+
 @contextmanager
-def progress_bar(
-    what: str, unit: str = "rows", quiet: bool = False
-) -> Iterator[Callable[[int, int], None]]:
+def progress_bar(what: str, unit: str = "rows", quiet: bool = False) -> Iterator[Bar | Silence]:
     """A bar with rate and time left on stderr; hands out `report(done, total)`.
 
     Without a terminal, or `quiet`, nothing is drawn.
     """
     if quiet or not sys.stderr.isatty():
-        yield lambda done, total: None
+        yield Silence(quiet)
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -129,20 +218,9 @@ def progress_bar(
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
-        TextColumn("{task.completed:,.0f}/{task.total:,.0f} " + unit, markup=False),
+        TextColumn("{task.completed:,.0f}/{task.total:,.0f} {task.fields[unit]}", markup=False),
         TextColumn("{task.fields[rate]}", markup=False),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(what, total=1, rate="")
-
-        def report(done: int, total: int) -> None:
-            speed = bar.tasks[0].speed
-            bar.update(
-                task,
-                completed=done,
-                total=max(total, 1),
-                rate=f"{speed:,.0f}/s" if speed else "",
-            )
-
-        yield report
+        yield Bar(bar, what, unit)

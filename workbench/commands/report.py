@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from engine.errors import RankbenchError, UsageError
+from engine.errors import UsageError
 from engine.workspace import Workspace
-from workbench.commands.evaluate import keep_run
+from workbench.commands.evaluate import encoding, keep_run
 from workbench.commands.options import asked_options, with_workspace
 from workbench.commands.output import cut, progress_bar, say
 
@@ -63,14 +63,14 @@ def command(
 
     The page needs no network and prints. The CSV has a row for every query.
     """
-    from engine.formats.writing import write_lines
+    from engine.formats.writing import check_place, write_lines
     from engine.ranking.comparer import Comparer
     from engine.report.rendering import render
     from engine.report.report import report_query_set
 
     form = form or _by_suffix(output)
-    if output is not None and output.is_dir():
-        raise RankbenchError(f"{output} is a directory.", "Name a file, such as report.html.")
+    if output is not None:
+        check_place(output)
     comparer = Comparer(workspace)
     try:
         with progress_bar("Evaluating", "queries") as progress:
@@ -84,7 +84,7 @@ def command(
                 cosines=cosines and form != "csv",
                 verdicts=judgments == "all",
                 progress=progress,
-                starting=_starting,
+                starting=lambda encoder: progress.stage(encoding(encoder), "texts"),
             )
     finally:
         comparer.close()
@@ -116,7 +116,3 @@ def _file_name(candidate: str, baseline: str, split: str, form: str) -> str:
     names = (re.sub(r"[^\w.-]+", "-", Path(name).name)[:60] for name in (candidate, baseline))
     today = datetime.now(UTC).date().isoformat()
     return f"{'-against-'.join(names)}-{split}-{today}.{form}"
-
-
-def _starting(encoder: str) -> None:
-    say(f"Comparing queries with titles and descriptions by {encoder} …")

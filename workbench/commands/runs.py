@@ -11,13 +11,15 @@ import click
 from engine.errors import RankbenchError
 from engine.measures import PRIMARY
 from engine.workspace import Workspace
+from workbench.commands.hints import hint
 from workbench.commands.options import json_option, with_workspace
 from workbench.commands.output import (
     count,
     cut,
     emit_json,
+    ends,
     facts,
-    interval,
+    narrowed,
     number,
     p_value,
     safe,
@@ -35,7 +37,12 @@ SHOWN = 20
 @click.argument("numbers", nargs=-1, type=int, metavar="[N [M]]")
 @click.option("--candidate", metavar="SIDE", help="Only runs with this candidate.")
 @click.option("--set", "query_set", metavar="NAME", help="Only runs over this query set.")
-@click.option("--all", "every", is_flag=True, help=f"All of them, not the last {SHOWN}.")
+@click.option(
+    "--all",
+    "every",
+    is_flag=True,
+    help=f"Each of them, not the last {SHOWN} with equal ones as one.",
+)
 @json_option
 @with_workspace
 def command(
@@ -50,7 +57,10 @@ def command(
 
     `since` is the difference to the last run that asked the same question, where both rest on the
     same inputs; otherwise what changed is named. New weights or rankings under the same name are
-    told beside it. With N, one run in full; with N and M, both side by side.
+    told beside it. `×4` beside a run's number: the same command with the same inputs and result
+    four times in a row, the newest of which is named. `n` is how many queries of how many, where
+    a side had seen the others; `other's` is the score of the side it is against. A narrow terminal
+    does without the interval and more. With N, one run in full; with N and M, both side by side.
     """
     from engine.evaluation.history import past_runs
 
@@ -67,42 +77,67 @@ def command(
         if (candidate is None or run.candidate == candidate)
         and (query_set is None or run.query_set == query_set)
     ]
-    shown = shown if every else shown[-SHOWN:]
     if as_json:
-        emit_json([_to_json(runs, run) for run in shown])
+        emit_json([_to_json(runs, run) for run in (shown if every else shown[-SHOWN:])])
         return
     if not shown:
         say("No evaluation is kept yet. `rankbench eval` makes one.")
         return
-    show(runs, shown)
+    series = [[run] for run in shown] if every else _together(shown)
+    series, older = (series, []) if every else (series[-SHOWN:], series[:-SHOWN])
+    show(runs, series)
     if damaged:
         say(f"{count(damaged, 'line')} of the history cannot be read and {_are(damaged)} left out.")
-    if len(shown) < len(runs) and not every and candidate is None and query_set is None:
-        say(f"{len(runs) - len(shown):,} older ones: `rankbench runs --all`.")
+    if older:
+        hint(f"{sum(map(len, older)):,} older ones: `rankbench runs --all`.")
 
 
-def show(runs: Sequence[PastRun], shown: Sequence[PastRun]) -> None:
-    """Print a line a run."""
-    headers = ["run", "when", "candidate", "against", "queries", "n", PRIMARY]
-    headers += ["delta", "95 % interval", "since"]
+def _together(runs: Sequence[PastRun]) -> list[list[PastRun]]:
+    """Runs in a row that are the same command with the same inputs and result."""
+    found: list[list[PastRun]] = []
+    for run in runs:
+        if found and found[-1][-1].same_as(run):
+            found[-1].append(run)
+        else:
+            found.append([run])
+    return found
+
+
+def show(runs: Sequence[PastRun], series: Sequence[Sequence[PastRun]]) -> None:
+    """Print a line for each series of equal runs: its newest, and what changed before its first."""
     rows = []
-    for run in shown:
+    for same in series:
+        run = same[-1]
         delta = run.delta.get(PRIMARY, {})
         rows.append(
             [
-                str(run.number),
+                f"{run.number} ×{len(same)}" if len(same) > 1 else str(run.number),
+                run.command,
                 _when(run),
                 cut(run.candidate, 24),
                 cut(run.baseline, 24),
                 _queries(run),
-                str(run.n),
+                _n(run),
+                number(run.means["baseline"].get(PRIMARY)),
                 number(run.means["candidate"].get(PRIMARY)),
                 number(_value(delta, "mean"), sign=True),
-                interval(_value(delta, "low"), _value(delta, "high")),
-                _since(runs, run),
+                ends(_value(delta, "low"), _value(delta, "high"), run.n),
+                _since(runs, same[0]),
             ]
         )
-    table(headers, rows, left=5)
+    heads = ["run", "by", "when", "candidate", "against", "queries", "n"]
+    heads += ["other's", PRIMARY, "delta", _INTERVAL, "since"]
+    table(*narrowed(heads, rows, 6, _LEAST_TOLD))
+
+
+_INTERVAL = "95 % interval"
+_LEAST_TOLD = (_INTERVAL, "when", "against", "queries")
+"""What a terminal that is too narrow does without, in this order."""
+
+
+def _n(run: PastRun) -> str:
+    """`30`, or `30/120` where queries of the set were left out."""
+    return f"{run.n}/{run.asked}" if run.left_out else str(run.n)
 
 
 def _one_or_two(chosen: Sequence[PastRun], as_json: bool) -> None:
@@ -152,13 +187,14 @@ def _about(run: PastRun) -> None:
         (f"run {run.number}", f"{run.command}, {_when(run)}"),
         ("candidate", safe(run.candidate)),
         ("against", safe(run.baseline)),
-        ("queries", f"{_queries(run)}, n {run.n}, {run.excluded} left out"),
+        ("queries", f"{_queries(run)}, n {run.n}{_seen(run)}"),
+        ("no positive grade", f"{run.excluded} left out"),
         ("candidates", run.candidates),
     ]
     delta = run.delta.get(PRIMARY, {})
     p = delta.get("p")
-    ends = interval(_value(delta, "low"), _value(delta, "high"))
-    text = f"{number(_value(delta, 'mean'), sign=True)} ({ends})"
+    span = ends(_value(delta, "low"), _value(delta, "high"), run.n)
+    text = f"{number(_value(delta, 'mean'), sign=True)} ({span})"
     counts = f"{delta.get('improved')}/{delta.get('unchanged')}/{delta.get('harmed')}"
     lines.append((f"{PRIMARY} delta", f"{text}, p {p_value(p)}, +/=/- {counts}"))
     lines += [(name, safe(value)) for name, value in run.inputs.items()]
@@ -214,6 +250,14 @@ def _queries(run: PastRun) -> str:
     judged = ", judged only" if run.candidates == "judged" else ""
     imported = ", imported judgments" if run.judgments == "imported" else ""
     return f"{name}{run.split}{judged}{imported}"
+
+
+def _seen(run: PastRun) -> str:
+    """How many queries of the set were left out, and which sides have seen them."""
+    if not run.left_out:
+        return ""
+    by = " or ".join(map(safe, run.seen_by))
+    return f" of {run.asked}: {run.left_out} left out, seen by {by}"
 
 
 def _random(run: PastRun, measure: str) -> str:

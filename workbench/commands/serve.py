@@ -11,7 +11,7 @@ import click
 from engine.errors import RankbenchError, UsageError
 from engine.workspace import Workspace
 from workbench.commands.options import with_workspace
-from workbench.commands.output import say
+from workbench.commands.output import safe, say
 
 _SHORTEST = 16
 _ANY = ("0.0.0.0", "::", "")
@@ -31,31 +31,57 @@ _ANY = ("0.0.0.0", "::", "")
 )
 @click.option("--no-token", is_flag=True, help="Let everybody on this machine in (the default).")
 @click.option("--write", is_flag=True, help="Allow verdicts, jobs, exports and other changes.")
+@click.option(
+    "--judge",
+    metavar="NAME",
+    help="With --write: under whose name all visitors' verdicts are kept; default: yours.",
+)
 @with_workspace
 def command(
-    workspace: Workspace, host: str, port: int, token: str | None, no_token: bool, write: bool
+    workspace: Workspace,
+    host: str,
+    port: int,
+    token: str | None,
+    no_token: bool,
+    write: bool,
+    judge: str | None,
 ) -> None:
     """Put the app in a browser, on this machine only unless --host says otherwise.
 
     On any other host a token is needed, and made where none is given. A session is read-only
-    unless --write allows changes. There is no encryption: on a network that you do not trust, go
-    through a tunnel (`ssh -L 8000:localhost:8000 HOST`).
+    unless --write allows changes; then all visitors share one judge, --judge NAME, and an undo in
+    one session takes back what was judged last in any. There is no encryption: on a network that
+    you do not trust, go through a tunnel (`ssh -L 8000:localhost:8000 HOST`).
     """
     from workbench.serving.guard import TOKEN, Guard, is_loopback
     from workbench.serving.server import GuardedServer, app_arguments
 
     loopback = is_loopback(host)
     token = _chosen(token, no_token, loopback)
+    judge = _judge(workspace, judge, write)
     _check_free(host, port)
     title = workspace.settings.name or "rankbench"
     server = GuardedServer(
-        app_arguments(workspace.root, write=write), Guard(token, loopback, port), host, title
+        app_arguments(workspace.root, write=write, judge=judge),
+        Guard(token, loopback, port),
+        host,
+        title,
     )
     shown = socket.gethostname() if host in _ANY else f"[{host}]" if ":" in host else host
     address = f"http://{shown}:{port}/" + (f"?{TOKEN}={quote(token, safe='')}" if token else "")
-    say(f"{title}, {'changes allowed' if write else 'read-only'}: {address}")
+    allowed = f"changes allowed, all judged by {safe(judge)}" if write else "read-only"
+    say(f"{title}, {allowed}: {address}")
     say("Ctrl+C ends it and every session.")
     server.run()
+
+
+def _judge(workspace: Workspace, given: str | None, write: bool) -> str:
+    """Whose the visitors' verdicts are; "" where there can be none."""
+    from engine.records.judge import judge_name
+
+    if given is not None and not write:
+        raise UsageError("--judge goes with --write.", "A read-only session keeps no verdicts.")
+    return judge_name(workspace.settings, given) if write else ""
 
 
 def _chosen(token: str | None, no_token: bool, loopback: bool) -> str:

@@ -9,7 +9,7 @@ import click
 
 from engine.evaluation.moved import median_ranks
 from engine.measures import CATALOG_DEPTH
-from workbench.commands.output import count, cut, number, p_value, say, table
+from workbench.commands.output import count, cut, ends, number, p_value, say, table
 
 _FLAGGED_SHOWN = 20
 
@@ -19,8 +19,9 @@ def unseen_delta(verdict: Mapping[str, Any]) -> str:
     unseen = verdict.get("unseen")
     if not unseen or unseen["mean"] is None:
         return ""
-    mean, low, high = (number(unseen[key], 3, sign=True) for key in ("mean", "low", "high"))
-    return f"{mean} ({low} to {high}, n {unseen['n']})"
+    n = unseen["n"]
+    span = ends(unseen["low"], unseen["high"], n, 3)
+    return f"{number(unseen['mean'], 3, sign=True)} ({span}, n {n})"
 
 
 def show_page(verdict: Mapping[str, Any]) -> None:

@@ -14,6 +14,15 @@ from aiohttp import web
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 TOKEN = "token"
 # It is written into a header of the answer.
+_NOT_OURS = (
+    "Nothing is served under this address, or to pages of other sites. "
+    "Open the address that `rankbench serve` printed, as it stands.\n"
+)
+_NO_TOKEN = (
+    "This address needs its token, and there was none or another one. "
+    "Open the whole address that `rankbench serve` printed, with what stands behind ?token=, "
+    "or ask the person who started it for it.\n"
+)
 _HOST = re.compile(r"[\w.-]+(:\d+)?|\[[\da-fA-F:.]+\](:\d+)?", re.ASCII)
 
 
@@ -40,9 +49,16 @@ class Guard:
         # Cookies do not tell ports apart: two servers on one machine must not share theirs.
         return f"rankbench-{self.port}"
 
-    def admits(self, request: web.Request) -> bool:
-        """Whether the request may be answered at all."""
-        return self._is_ours(request) and (not self.token or self._knows_token(request))
+    def refusal(self, request: web.Request) -> str:
+        """Why the request is not answered and what to do, in words; "" where it may be.
+
+        It names nothing of the workspace: whoever reads it has not shown the token.
+        """
+        if not self._is_ours(request):
+            return _NOT_OURS
+        if self.token and not self._knows_token(request):
+            return _NO_TOKEN
+        return ""
 
     def is_asked_for_entry(self, request: web.Request) -> bool:
         """Whether the token is in the address, from where it goes into a cookie."""
@@ -74,12 +90,12 @@ def is_loopback(name: str) -> bool:
 
 
 def gate(guard: Guard) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
-    """The middleware: what the guard does not admit gets an empty 403, whatever its path."""
+    """The middleware: what the guard refuses gets a 403 that says why, whatever its path."""
 
     @web.middleware
     async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if not guard.admits(request):
-            return web.Response(status=403)
+        if why := guard.refusal(request):
+            return web.Response(status=403, text=why)
         if guard.is_asked_for_entry(request):
             return _entry(guard, request)
         return await handler(request)

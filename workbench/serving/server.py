@@ -19,6 +19,10 @@ from workbench.serving.session import Session
 
 MOST_SESSIONS = 8
 """Each loads the encoders into a process of its own."""
+_FULL = (
+    f"{MOST_SESSIONS} sessions are open, and no more are served at once. "
+    "Close one of them (its tab in the browser), wait half a minute, and load this page again.\n"
+)
 _PAGE = Path(__file__).with_name("page.html")
 _SCRIPT = Path(__file__).with_name("page.js")
 _FONT_SIZES = (6, 96)
@@ -66,6 +70,9 @@ class GuardedServer(Server):
 
     async def handle_index(self, request: web.Request) -> web.Response:
         """The page. Its socket is on the host that the browser knows this one by."""
+        if len(self._open) >= MOST_SESSIONS:
+            # Here, since of a socket that is refused a page learns nothing but that it has ended.
+            return web.Response(status=503, text=_FULL)
         scheme = "wss" if request.secure else "ws"
         low, high = _FONT_SIZES
         values = {
@@ -84,7 +91,7 @@ class GuardedServer(Server):
 
     async def handle_websocket(self, request: web.Request) -> web.StreamResponse:
         if len(self._open) >= MOST_SESSIONS:
-            return web.Response(status=503, text="Too many sessions are open.")
+            return web.Response(status=503, text=_FULL)
         websocket = web.WebSocketResponse(heartbeat=15, max_msg_size=_LONGEST_MESSAGE)
         self._open.add(websocket)
         try:
@@ -118,7 +125,8 @@ class GuardedServer(Server):
             self.serve()
 
 
-def app_arguments(root: Path, *, write: bool) -> list[str]:
-    """The command line of one session's app."""
+def app_arguments(root: Path, *, write: bool, judge: str = "") -> list[str]:
+    """The command line of one session's app; `judge` names whose its verdicts are."""
     options: list[Any] = ["-w", root, *([] if write else ["--read-only"])]
+    options += ["--judge", judge] if judge else []
     return [sys.executable, "-m", "workbench", *map(str, options)]

@@ -67,6 +67,8 @@ class Session(AppService):
             except TimeoutError:
                 with suppress(ProcessLookupError):
                     process.kill()
+        if process is not None and process.stdin is not None:
+            process.stdin.close()
 
 
 def screen_size(width: Any, height: Any) -> tuple[int, int]:
