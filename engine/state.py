@@ -55,14 +55,18 @@ class Build:
 class State:
     """`state.db`. One object a thread; losing the file loses nothing that `index` cannot redo.
 
-    Where the disk cannot be written, reading still works.
+    Where the disk cannot be written, reading still works. `read_only` is of a session that may
+    write nothing: a file of another format is refused instead of made anew.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
         try:
             self._db = sqlite3.connect(path, timeout=10, isolation_level=None)
             try:
-                self._prepare()
+                if read_only and path != Path(":memory:"):
+                    self._only_read(path)
+                else:
+                    self._prepare()
             except sqlite3.OperationalError:
                 if not _is_read_only(path):
                     raise
@@ -75,6 +79,15 @@ class State:
                 f"{path} is damaged: {error}.",
                 "Delete it and run `rankbench index`; it is rebuilt from the other files.",
             ) from None
+
+    def _only_read(self, path: Path) -> None:
+        if self._db.execute("PRAGMA user_version").fetchone()[0] != _FORMAT:
+            self._db.close()
+            raise RankbenchError(
+                f"{path} was made by another version, and a read-only session upgrades nothing.",
+                "Run `rankbench index`: it is rebuilt from the other files.",
+            )
+        self._db.execute("PRAGMA query_only = ON")
 
     def _prepare(self) -> None:
         self._db.execute("PRAGMA journal_mode=WAL")

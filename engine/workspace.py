@@ -109,7 +109,7 @@ class Workspace:
     def check_writable(self) -> None:
         """Raise a RankbenchError in a read-only session."""
         if self.read_only:
-            raise RankbenchError(READ_ONLY, "Open the workspace without `--read-only`.")
+            raise refused()
 
     def save(self, settings: Settings) -> Workspace:
         """Write `settings` beside the old file and rename it into place."""
@@ -181,6 +181,11 @@ def open_workspace(root: Path) -> Workspace:
             "Make one with `rankbench init DIR --catalog FILE`, or name one with `-w DIR`.",
         )
     return Workspace(root.resolve(), _read_settings(path))
+
+
+def refused() -> RankbenchError:
+    """The error for a write in a read-only session."""
+    return RankbenchError(READ_ONLY, "Open the workspace without `--read-only`.")
 
 
 def unwritable(path: Path, error: OSError) -> RankbenchError:

@@ -158,6 +158,11 @@ class RankbenchApp(Background):
         return self._sides.wanted(self.settings)
 
     @property
+    def opened(self) -> bool:
+        """Whether the workspace has been read: what it lacks is not only late then."""
+        return self._opened
+
+    @property
     def sides(self) -> tuple[SideLike, ...]:
         """Every side that can be chosen."""
         return self._sides.known

@@ -7,6 +7,7 @@ ranks nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from textual.message import Message
@@ -20,6 +21,24 @@ if TYPE_CHECKING:
     from engine.ranking.comparison import Comparison
 
 UNSEEN = "unseen"
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """Which queries the holes are of.
+
+    Attributes:
+        split: "unseen", "seen" or "all", as the sides have it whenever they are ranked.
+        only: ids of the queries that the other filters let through, None for all.
+        says: those filters, each with the key that sets it on Queries.
+        bar: whether a bar of the distribution was picked there, which is not followed: queries
+            picked by their change would have bounds that say nothing of the others.
+    """
+
+    split: str = UNSEEN
+    only: frozenset[str] | None = None
+    says: tuple[tuple[str, str], ...] = ()
+    bar: bool = False
 
 
 class HolesProgress(Message):
@@ -78,10 +97,11 @@ class HoleFinder:
         self._tops: TopTens | None = None
         """The search thread's alone: what the last look ranked."""
 
-    def look(self, baseline: str, candidate: str, split: str) -> int:
+    def look(self, baseline: str, candidate: str, followed: Followed) -> int:
         """Rank both sides and find the holes; `HolesProgress`, then `HolesKnown` of this number.
 
-        Where no query is unseen, it is all of them.
+        Where no judged query is unseen, it is all of them; where the filters let none through,
+        there are none.
         """
         number = self._leave()
 
@@ -96,7 +116,7 @@ class HoleFinder:
                 if number != self._number:
                     raise Abandoned
                 self._tops = None
-                self._tops = _ranked(comparer, baseline, candidate, split, progress)
+                self._tops = _ranked(comparer, baseline, candidate, followed, progress)
                 return HolesKnown(number, comparer.holes(self._tops))
             except Abandoned:
                 raise
@@ -151,16 +171,17 @@ def _ranked(
     comparer: ComparerLike,
     baseline: str,
     candidate: str,
-    split: str,
+    followed: Followed,
     progress: Callable[[int, int], None],
 ) -> TopTens:
+    sides, only = (baseline, candidate), followed.only
     try:
-        return comparer.top_tens(baseline, candidate, split, progress)
+        return comparer.top_tens(*sides, followed.split, progress, only=only)
     except RankbenchError:
-        if split != UNSEEN:
+        if followed.split != UNSEEN:
             raise
     # Of whatever else is amiss this tells again.
-    return comparer.top_tens(baseline, candidate, "all", progress)
+    return comparer.top_tens(*sides, "all", progress, only=only)
 
 
 def _grades(

@@ -8,7 +8,7 @@ replaced goes on answering from the vectors it holds until the new ones are load
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -89,9 +89,10 @@ class LiveComparer(Comparer):
         candidate: str,
         split: str = "unseen",
         progress: Callable[[int, int], None] | None = None,
+        only: Collection[str] | None = None,
     ) -> TopTens:
-        """What two sides rank first for the judged queries of a split."""
-        return top_tens(self, baseline, candidate, split, progress)
+        """What two sides rank first for the judged queries of a split, or those `only` names."""
+        return top_tens(self, baseline, candidate, split, progress, only=only)
 
     def holes(self, tops: TopTens) -> Holes:
         """The holes in `tops` by what is judged now."""

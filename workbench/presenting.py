@@ -318,7 +318,8 @@ class Presenter:
             except Exception as error:
                 return Presented(key, query, None, trouble_of(error))
 
-        self._searcher.ask(task)
+        # A room waits for this; the evaluation, which may take minutes, is for the last page.
+        self._searcher.ask(task, soon=True)
 
     def conclude(self, key: EvaluationKey, result: Mapping[str, Any], unchanged: float) -> None:
         """Work out what an evaluation comes to; `Concluded` follows."""

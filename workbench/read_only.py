@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from textual.message import Message
+
+from engine.workspace import Workspace
 
 Self = TypeVar("Self")
 P = ParamSpec("P")
@@ -37,6 +40,20 @@ def writes(method: Callable[Concatenate[Self, P], None]) -> Callable[Concatenate
             method(self, *args, **kwargs)
 
     return guarded
+
+
+def check_current(workspace: Workspace) -> None:
+    """See that a read-only session has nothing to upgrade first.
+
+    Raises:
+        RankbenchError: a database of the workspace is from another version, or cannot be used.
+    """
+    from engine.records import Verdicts
+    from engine.state import State
+
+    guarded = replace(workspace, read_only=True)
+    Verdicts(guarded.records_path, read_only=True).close()
+    State(guarded.state_path, read_only=True).close()
 
 
 def _at_hand(holder: Any) -> tuple[Any, Callable[[Message], object]]:

@@ -185,8 +185,9 @@ class Recorder:
             from engine.records import Verdicts
             from engine.records.judge import judge_name
 
-            self._judge = judge_name(self._workspace.settings, self._workspace.judge)
-            self._verdicts = Verdicts(self._workspace.records_path)
+            ws = self._workspace
+            self._judge = judge_name(ws.settings, ws.judge)
+            self._verdicts = Verdicts(ws.records_path, read_only=ws.read_only)
         return self._verdicts
 
     def _count(self, verdicts: Verdicts) -> None:

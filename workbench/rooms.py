@@ -98,13 +98,13 @@ class Rooms(App[None]):
     def action_holes(self) -> None:
         """Open the holes of the queries that the Queries screen shows, over it; else of unseen."""
         from workbench.screens.holes import HolesScreen
-        from workbench.screens.queries import SEEN, QueriesScreen
+        from workbench.screens.queries import QueriesScreen
 
         if self.screen.is_modal or isinstance(self.screen, HolesScreen):
             return
         below = self.screen
         if isinstance(below, QueriesScreen):
-            self.push_screen(HolesScreen("unseen" if below.seen == SEEN[0] else "all"))
+            self.push_screen(HolesScreen(below.followed()))
         else:
             self._go_to(HolesScreen)
 

@@ -3,15 +3,15 @@
 The event loop never encodes, searches or reads disk: it leaves a request here and gets a message
 back. One search is in flight and one waits; a newer one takes the waiting one's place, so there is
 no backlog and no fixed delay. Slower questions (one product, the sides, an evaluation, a setting
-to write) wait in a queue behind the searches; an evaluation lets waiting searches pass between
-two of its steps, on the same thread.
+to write) wait in a queue behind the searches; an evaluation lets waiting searches, and what is
+asked for soon, pass between two of its steps, on the same thread.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from textual.message import Message
@@ -75,6 +75,7 @@ class ComparerLike(Protocol):
         candidate: str,
         split: str = "unseen",
         progress: Callable[[int, int], None] | None = None,
+        only: Collection[str] | None = None,
     ) -> Any: ...
     def holes(self, tops: Any) -> Any: ...
     def explain(
@@ -108,6 +109,7 @@ class SearchThread:
         self._condition = threading.Condition()
         self._waiting: Request | None = None
         self._tasks: deque[Task] = deque()
+        self._soon: deque[Task] = deque()
         self._to_load: deque[str] = deque()
         self._evaluation: EvaluationKey | None = None
         self._retrying = False
@@ -144,10 +146,15 @@ class SearchThread:
         with self._condition:
             self._waiting = None
 
-    def ask(self, task: Task) -> None:
-        """Run `task` when no search waits, and post the message it returns."""
+    def ask(self, task: Task, *, soon: bool = False) -> None:
+        """Run `task` when no search waits, and post the message it returns.
+
+        Args:
+            soon: before the others, and between two steps of a long one, as a search. Not for
+                what writes: it would overtake what was to be written before.
+        """
         with self._condition:
-            self._tasks.append(task)
+            (self._soon if soon else self._tasks).append(task)
             self._condition.notify_all()
 
     def let_search_pass(self) -> None:
@@ -202,6 +209,7 @@ class SearchThread:
         with self._condition:
             self._stopping = True
             self._waiting = None
+            self._soon.clear()
             self._evaluation = None
             self._condition.notify_all()
         if self._thread.is_alive():
@@ -214,9 +222,10 @@ class SearchThread:
         self._loader.start()
         while True:
             with self._condition:
-                while not (self._waiting or self._tasks or self._stopping):
+                while not (self._waiting or self._soon or self._tasks or self._stopping):
                     self._condition.wait()
-                task = None if self._waiting or not self._tasks else self._tasks.popleft()
+                first = self._waiting or self._soon
+                task = None if first or not self._tasks else self._tasks.popleft()
                 if self._stopping and task is None:
                     break
             if task is None:
@@ -251,6 +260,15 @@ class SearchThread:
             return not self._stopping
 
     def _search_waiting(self) -> None:
+        """The search that waits, if any, then what was asked for soon."""
+        self._search()
+        while self._soon:
+            with self._condition:
+                task = self._soon.popleft() if self._soon else None
+            if task is not None:
+                self._run_task(task)
+
+    def _search(self) -> None:
         with self._condition:
             request, self._waiting = self._waiting, None
         if request is None or self._comparer is None:

@@ -233,7 +233,7 @@ def _rows(workspace: Workspace) -> list[EncoderRow]:
     from engine.encoders.registry import list_encoders
     from engine.state import State
 
-    state = State(workspace.state_path)
+    state = State(workspace.state_path, read_only=workspace.read_only)
     try:
         return [
             EncoderRow(info, state.active_build(info.name)) for info in list_encoders(workspace)

@@ -121,7 +121,7 @@ def _heads(why: Why | None, rows: int) -> tuple[str, str]:
 def _share(rows: int, read: int, every: int) -> str:
     """How many words are shown, of those left out in turn, of those there are."""
     if read < every:
-        return f"{min(rows, read)} of first {read}"
+        return f"first {read} of {every:,}"
     return f"{rows} of {every} words" if rows < every else count(every, "word")
 
 

@@ -39,7 +39,8 @@ class Cell:
     floor: float | None
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "delta": self.delta.to_json()}
+        fragile = self.delta.fragile
+        return {**asdict(self), "fragile": fragile, "delta": self.delta.to_json()}
 
 
 def board(

@@ -50,6 +50,11 @@ class Checked:
             return False
         return low < self.rule.number < high
 
+    @property
+    def fragile(self) -> bool:
+        """Whether the rule is on a difference that is `Delta.fragile`; a share is none."""
+        return not self.rule.is_share and self.delta.fragile
+
     def to_json(self) -> dict[str, Any]:
         return {
             "rule": self.rule.text,
@@ -62,6 +67,7 @@ class Checked:
             "needed": self.needed,
             "count": self.count,
             "n": self.delta.n,
+            "fragile": self.fragile,
             "delta": self.delta.to_json(),
         }
 

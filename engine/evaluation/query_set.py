@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from engine.catalog.queries import JudgedQuery
@@ -143,8 +143,12 @@ def top_tens(
     progress: Callable[[int, int], None] | None = None,
     *,
     query_set: str = "",
+    only: Collection[str] | None = None,
 ) -> TopTens:
     """What both sides rank first for a split of the query set, or of the named set `query_set`.
+
+    Args:
+        only: ids of queries; of the split no others are ranked, and it may be that none is left.
 
     Raises:
         As `evaluate_query_set`.
@@ -152,6 +156,8 @@ def top_tens(
     names = (baseline, candidate or comparer.default_candidate())
     sides = [comparer.side(name) for name in names]
     queries = select(_of_set(comparer, comparer.judged_queries(), query_set), split, sides)
+    if only is not None:
+        queries = [query for query in queries if query.query_id in only]
     return replace(rank_top_tens(*sides, queries, split, progress), query_set=query_set)
 
 

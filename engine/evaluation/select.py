@@ -9,6 +9,8 @@ from engine.catalog.queries import JudgedQuery
 from engine.errors import RankbenchError, UsageError
 
 SPLITS = ("train", "dev", "test", "unseen", "all")
+SEEN = "seen"
+"""What `unseen` leaves out. No command offers it: nothing is to be measured on these alone."""
 
 
 class Seeing(Protocol):
@@ -24,14 +26,14 @@ def select(
 
     Args:
         split: "train", "dev", "test", "all", or "unseen": every query, whatever its split, that
-            neither side nor a parent of one was trained on.
-        sides: both sides; asked for "unseen" only.
+            neither side nor a parent of one was trained on; or `SEEN`.
+        sides: both sides; asked for "unseen" and `SEEN` only.
 
     Raises:
         UsageError: another split.
-        RankbenchError: no query is left.
+        RankbenchError: no query is left; of `SEEN` there may be none.
     """
-    if split not in SPLITS:
+    if split not in (*SPLITS, SEEN):
         raise UsageError(f"There is no split {split!r}.", f"Choose one of {', '.join(SPLITS)}.")
     every = list(queries)
     if not every:
@@ -40,8 +42,9 @@ def select(
         )
     if split == "all":
         return every
-    if split == "unseen":
-        chosen = [q for q in every if not any(side.seen(q.query) for side in sides)]
+    if split in ("unseen", SEEN):
+        wanted = split == SEEN
+        chosen = [q for q in every if any(side.seen(q.query) for side in sides) == wanted]
     else:
         chosen = [q for q in every if q.split == split]
     if not chosen and split == "unseen":
@@ -49,7 +52,7 @@ def select(
             f"All {len(every)} queries are left out: one of the sides has seen each of them.",
             "Judge new ones, or take `--split all`, which says how many were seen.",
         )
-    if not chosen:
+    if not chosen and split != SEEN:
         raise RankbenchError(
             f"None of the {len(every)} judged queries is in {split}.",
             "Choose another with --split; `all` takes every query.",

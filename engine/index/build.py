@@ -132,7 +132,7 @@ def remove_encoder(ws: Workspace, name: str) -> None:
 
 
 def _find_active(ws: Workspace, name: str) -> Build | None:
-    state = State(ws.state_path)
+    state = State(ws.state_path, read_only=ws.read_only)
     try:
         return state.active_build(name)
     finally:

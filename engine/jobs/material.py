@@ -49,7 +49,8 @@ class Until:
 
 def read_until(ws: Workspace) -> Until:
     """The records' newest moment."""
-    with Verdicts(ws.records_path) as verdicts, Records(ws.records_path) as records:
+    path, guard = ws.records_path, ws.read_only
+    with Verdicts(path, read_only=guard) as verdicts, Records(path, read_only=guard) as records:
         return Until(verdicts.last_number(), records.last_import())
 
 
@@ -61,7 +62,7 @@ def read_merged(ws: Workspace, until: Until | None = None) -> Merged:
     """
     imported = read_judged(ws, until)
     last = until.verdicts if until else None
-    with Verdicts(ws.records_path) as verdicts:
+    with Verdicts(ws.records_path, read_only=ws.read_only) as verdicts:
         return merge(imported, verdicts.standing(last), verdicts.separated(last))
 
 
@@ -123,11 +124,14 @@ def check_basket(ws: Workspace, params: Mapping[str, Any], top: Top | None = Non
 def read_judged(ws: Workspace, until: Until | None = None) -> list[JudgedQuery]:
     """The imported judgments alone; queries without a split are given one first.
 
+    In a read-only session these stay without.
+
     Args:
         until: as in `read_merged`.
     """
-    with Records(ws.records_path) as records:
-        records.assign_missing_splits()
+    with Records(ws.records_path, read_only=ws.read_only) as records:
+        if not ws.read_only:
+            records.assign_missing_splits()
         return records.judged_queries(until=until.imports if until else None)
 
 

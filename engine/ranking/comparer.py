@@ -57,10 +57,10 @@ class Comparer:
         """`open_encoder` opens an encoder's side; the app's hands over one loaded before."""
         self.ws = ws
         self._open_encoder = open_encoder
-        self._state = State(ws.state_path)
+        self._state = State(ws.state_path, read_only=ws.read_only)
         self._titles: dict[str, str] = {}
         self._categories: dict[str, str] | None = None
-        self._judged = Judged(ws.records_path)
+        self._judged = Judged(ws.records_path, read_only=ws.read_only)
         self._open: dict[str, tuple[str, Side]] = {}
 
     def compare(

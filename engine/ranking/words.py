@@ -6,7 +6,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-MOST_WORDS = 24
+MOST_WORDS = 16
 """How many words of a text are left out in turn: its first ones."""
 
 _TOKEN = re.compile(r"\S+")

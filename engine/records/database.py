@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from engine.errors import RankbenchError
+from engine.workspace import refused
 
 TIMEOUT_S = 10.0
 _JUDGMENTS = """
@@ -76,15 +77,21 @@ class Database:
     It may be used from several threads; another process may hold its own. A writer waits up to
     ten seconds for another one. Where the disk cannot be written, reading still works.
 
+    Args:
+        read_only: of a session that may write nothing: a file of an older version is refused
+            instead of upgraded, and so is every change.
+
     Raises (every method):
         RankbenchError: the file is no database, is from a newer version, is locked for longer
             than ten seconds, or cannot be written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = Path(path)
         self._lock = threading.RLock()
-        self._read_only = False
+        # What is in memory alone is nobody's: its tables have to be made.
+        self._session_reads = read_only and self.path != Path(":memory:")
+        self._read_only = self._session_reads
         self._version = 0
         with self._translated():
             self._connection = self._open()
@@ -112,7 +119,10 @@ class Database:
 
     def _prepare(self) -> None:
         try:
-            self._upgrade()
+            if self._session_reads:
+                self._only_read()
+            else:
+                self._upgrade()
         except sqlite3.OperationalError:
             # WAL needs a writable directory even for reading. With nothing left in the log the
             # file alone is the truth and can be read as it is.
@@ -131,6 +141,18 @@ class Database:
 
     def _can_write(self) -> bool:
         return os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK)
+
+    def _only_read(self) -> None:
+        """Leave the file as it is, in its version and its journal, and see that it stays so."""
+        version = self._check_version()
+        # Where nobody can write, nobody can upgrade: there an older file is read as it is.
+        if version < SCHEMA and self._can_write():
+            raise RankbenchError(
+                f"{self.path} was made by an older Rankbench (records {version}, this one reads "
+                f"{SCHEMA}), and a read-only session upgrades nothing.",
+                "Open the workspace once without --read-only: `rankbench flags` is enough.",
+            )
+        self._connection.execute("PRAGMA query_only = ON")
 
     def _upgrade(self) -> None:
         connection = self._connection
@@ -170,6 +192,8 @@ class Database:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._lock, self._translated():
+            if self._session_reads:
+                raise refused()
             if self._read_only:
                 raise sqlite3.OperationalError("attempt to write a readonly database")
             self._connection.execute("BEGIN IMMEDIATE")

@@ -20,8 +20,10 @@ class Judged:
     Raises (every method): as `engine.records.database.Database`.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        """`read_only` as in `Database`."""
         self._path = path
+        self._read_only = read_only
         self._verdicts: Verdicts | None = None
         self._imported: list[JudgedQuery] | None = None
         self._merged = Merged((), {})
@@ -33,7 +35,7 @@ class Judged:
     def imported(self) -> list[JudgedQuery]:
         """The imported queries as they were judged, without a verdict, by query id."""
         if self._imported is None:
-            with Records(self._path) as records:
+            with Records(self._path, read_only=self._read_only) as records:
                 self._imported = records.judged_queries()
             self._number = -1
         return self._imported
@@ -70,7 +72,7 @@ class Judged:
     def _look(self) -> None:
         imported = self.imported()
         if self._verdicts is None:
-            self._verdicts = Verdicts(self._path)
+            self._verdicts = Verdicts(self._path, read_only=self._read_only)
         number = self._verdicts.last_number()
         if number == self._number:
             return

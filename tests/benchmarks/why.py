@@ -12,6 +12,7 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
+from engine.ranking.words import MOST_WORDS
 from engine.workspace import open_workspace
 from workbench.live import LiveComparer
 
@@ -47,7 +48,7 @@ def main() -> None:
         spent.append(time.process_time() - busy)
         took.append(marks[-1] - marks[0])
         steps += [after - before for before, after in pairwise(marks)]
-        words.append(min(why.words, 24) + len(judged.query.split()))
+        words.append(min(why.words, MOST_WORDS) + len(judged.query.split()))
         began = time.perf_counter()
         comparer.explain(judged.query, product, baseline, candidate)
         again.append(time.perf_counter() - began)

@@ -136,3 +136,27 @@ def workspace(made: Path, tmp_path: Path) -> Path:
     """A copy of the made workspace, free to be changed, without what others evaluated in it."""
     leave = shutil.ignore_patterns("runs.jsonl")
     return Path(shutil.copytree(made, tmp_path / "workspace", ignore=leave))
+
+
+@pytest.fixture
+def fragile_sides(shop: Path, tmp_path: Path, rankbench: Rankbench) -> list[object]:
+    """Options for two sides that differ a little on eight of 24 queries, the second one worse.
+
+    The interval of their difference excludes 0; one query more would cancel it.
+    """
+    queries = [f"query {number}" for number in range(24)]
+    lines = [f"q{n},{query},p01,E" for n, query in enumerate(queries)]
+    lines += [f"q{n},{query},p02,S" for n, query in enumerate(queries)]
+    judgments = tmp_path / "judgments.csv"
+    judgments.write_text("\n".join(["query_id,query,product_id,label", *lines]) + "\n")
+    root = tmp_path / "w"
+    options = ["--catalog", shop / "products.csv", "--judgments", judgments]
+    assert rankbench("init", root, *options).code == 0
+    for name, worse in (("a", set()), ("b", set(range(8)))):
+        rows = []
+        for n in range(24):
+            order = ["p01", "p03", "p02"] if n in worse else ["p01", "p02", "p03"]
+            rows += [f"q{n} Q0 {product} {at} {10 - at} t" for at, product in enumerate(order, 1)]
+        (tmp_path / f"{name}.run").write_text("\n".join(rows) + "\n")
+    sides = [f"run:{tmp_path / name}.run" for name in ("a", "b")]
+    return ["-w", root, "--baseline", sides[0], "--candidate", sides[1]]

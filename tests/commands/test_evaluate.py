@@ -182,25 +182,9 @@ def test_few_queries_are_a_word_of_care_and_no_impossible_interval(
 
 
 def test_a_difference_that_one_query_would_cancel_is_said_to_be_fragile(
-    shop: Path, tmp_path: Path, rankbench: Any
+    fragile_sides: list[object], rankbench: Any
 ) -> None:
-    """24 queries of one Exact product each, first on one side and second on ten for the other."""
-    queries = [f"query {number}" for number in range(24)]
-    lines = [f"q{n},{query},p01,E" for n, query in enumerate(queries)]
-    lines += [f"q{n},{query},p02,S" for n, query in enumerate(queries)]
-    judgments = tmp_path / "judgments.csv"
-    judgments.write_text("\n".join(["query_id,query,product_id,label", *lines]) + "\n")
-    root = tmp_path / "w"
-    options = ["--catalog", shop / "products.csv", "--judgments", judgments]
-    assert rankbench("init", root, *options).code == 0
-    for name, worse in (("a", set()), ("b", set(range(8)))):
-        rows = []
-        for n in range(24):
-            order = ["p01", "p03", "p02"] if n in worse else ["p01", "p02", "p03"]
-            rows += [f"q{n} Q0 {product} {at} {10 - at} t" for at, product in enumerate(order, 1)]
-        (tmp_path / f"{name}.run").write_text("\n".join(rows) + "\n")
-    sides = [f"run:{tmp_path / name}.run" for name in ("a", "b")]
-    asked = ["-w", root, "--baseline", sides[0], "--candidate", sides[1], "--split", "all"]
+    asked = [*fragile_sides, "--split", "all"]
     delta = rankbench("eval", *asked, "--json").json["delta"]["ndcg@10"]
     assert delta["high"] < 0 and delta["fragile"]
     out = rankbench("eval", *asked).out

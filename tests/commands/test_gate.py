@@ -72,6 +72,28 @@ def test_json_agrees_with_eval(made: Path, rankbench: Any) -> None:
     assert failed.code == 3 and '"passed": false' in failed.out
 
 
+def test_a_rule_that_holds_on_a_fragile_difference_says_so(
+    fragile_sides: list[object], tmp_path: Path, rankbench: Any
+) -> None:
+    rules = ("ndcg@10 >= base - 0.1", "ndcg@10.low >= base - 0.1", "harmed <= 90%")
+    rules += ("mrr@10 >= base", "ndcg@10 >= base")
+    xml = tmp_path / "gate.xml"
+    asked = [*fragile_sides, "--split", "all", *(f"--rule={rule}" for rule in rules)]
+    told = rankbench("gate", *asked, "--junit", xml)
+    assert told.code == 3
+    mean, low, share, same, failed = told.out.splitlines()
+    for line in (mean, low):
+        assert line.startswith("pass") and "), fragile, n 24, all, catalog" in line
+    assert [line[:4] for line in (share, same, failed)] == ["pass", "pass", "FAIL"]
+    assert not any("fragile" in line for line in (share, same, failed))
+    assert "fragile: the interval excludes 0" in told.err
+    assert "fragile" in next(ET.parse(xml).getroot().iter("system-out")).text
+    # What is said changes no status.
+    assert rankbench("gate", *fragile_sides, "--split", "all", f"--rule={rules[0]}").code == 0
+    found = rankbench("gate", *asked[:-2], "--json").json["rules"]
+    assert [rule["fragile"] for rule in found] == [True, True, False]
+
+
 def run_of(tmp_path: Path, **first: str) -> str:
     """A run that answers these queries with one product each, and no other."""
     rows = [f"{query.replace('_', ' ')},{product},1" for query, product in first.items()]
@@ -119,6 +141,8 @@ def test_a_protected_query_counts_whatever_its_split_or_training(
     assert "n 11, unseen" in rule and "1 trained or chose a side" in protected
     again = rankbench(*gate, "--protect", tmp_path / "p.txt", "--json").json
     assert [(q["query"], q["seen"], q["delta"]) for q in again["protected"]] == [("hose", True, 0)]
+    looked = rankbench("search", "hose", "-w", workspace, "--candidate", "tuned")
+    assert "a side was trained or chosen on it" in looked.out
     seen = rankbench(*gate, "--split", "all")
     assert "1 of the 12 queries trained or chose one of the sides," in seen.err
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -54,3 +55,20 @@ def test_what_writes_is_one_error(read_only: Path, tmp_path: Path, rankbench_bou
     told.assert_error(1, "cannot be", "writ")
     train = rankbench_bound("train", "--recipe", "adapter", "-w", read_only)
     train.assert_error(1, "cannot", "writ")
+
+
+def test_a_read_only_session_upgrades_no_older_records(workspace: Path, rankbench: Any) -> None:
+    with sqlite3.connect(workspace / "records.db") as raw:
+        for table in ("log_queries", "logs", "query_sets"):
+            raw.execute(f"DROP TABLE {table}")
+        raw.execute("PRAGMA user_version = 2")
+        raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    raw.close()
+    before = (workspace / "records.db").read_bytes()
+    for command in (["--read-only"], ["--read-only", "present"], ["serve"]):
+        told = rankbench("-w", workspace, *command)
+        told.assert_error(1, "older Rankbench", "records 2", "without --read-only")
+    assert (workspace / "records.db").read_bytes() == before
+    assert rankbench("flags", "-w", workspace).code == 0
+    # Now only the terminal is missing.
+    rankbench("-w", workspace, "--read-only").assert_error(1, "needs a terminal")

@@ -240,6 +240,18 @@ def test_every_side_meets_every_set(workspace: Path, tmp_path: Path, rankbench: 
     assert "against base" in shown.out and "one" in shown.out
 
 
+def test_a_cell_that_is_fragile_is_marked_in_words(
+    fragile_sides: list[object], rankbench: Any
+) -> None:
+    cells = rankbench("eval", "--every", *fragile_sides, "--json").json
+    whole = next(cell for cell in cells if cell["query_set"] == "all")
+    assert whole["delta"]["high"] < 0 and whole["fragile"] is True
+    shown = rankbench("eval", "--every", *fragile_sides)
+    for cell, line in zip(cells, shown.out.splitlines()[2:], strict=True):
+        assert line.endswith("  fragile") is cell["fragile"], line
+    assert "fragile: the interval excludes 0" in shown.err
+
+
 @pytest.mark.parametrize(
     "given",
     [

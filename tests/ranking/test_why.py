@@ -152,12 +152,12 @@ def test_of_a_long_text_the_first_words_are_left_out_of_the_whole(
 ) -> None:
     why = Explainer(comparer).explain("word3 word30", "x3", "base", "base")
     reading = why.readings[0]
-    assert (len(reading.text), why.words, MOST_WORDS) == (24, 40, 24)
+    assert (len(reading.text), why.words, MOST_WORDS) == (16, 40, 16)
     encoder = direct(ws, "base")
     query = encoder.encode_queries(["word3 word30"])[0]
     words = why.text.split()
-    text, last = encoder.encode_documents([why.text, " ".join(words[:23] + words[24:])])
-    assert reading.text[23].drop == pytest.approx(query @ text - query @ last, abs=1e-5)
+    text, last = encoder.encode_documents([why.text, " ".join(words[:15] + words[16:])])
+    assert reading.text[15].drop == pytest.approx(query @ text - query @ last, abs=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -227,6 +227,26 @@ def test_what_was_encoded_is_kept_and_an_end_between_pieces_loses_nothing(
     assert explainer.explain("word3 word5", "x3", "base", "base") == first
     explainer.explain("other words", "x3", "base", "hybrid:base")
     assert len(seen) == MOST_WORDS + 1
+
+
+def test_words_that_leave_the_same_rest_are_encoded_once(
+    ws: Workspace, comparer: Comparer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_products(ws, x4="red red red tent peg peg")
+    encoder = comparer.side("base").encoder
+    seen: list[str] = []
+    for name in ("encode_documents", "encode_queries"):
+        encode = getattr(encoder, name)
+        spy = lambda texts, encode=encode: (seen.extend(texts), encode(texts))[1]  # noqa: E731
+        monkeypatch.setattr(encoder, name, spy)
+    why = Explainer(comparer).explain("lamp tent", "x4", "base", "hybrid:base")
+    documents = [text for text in seen if text not in ("lamp tent", "lamp", "tent")]
+    assert sorted(documents) == sorted(
+        ["red red red tent peg peg", "red red tent peg peg", "red red red peg peg",
+         "red red red tent peg"]
+    )  # fmt: skip
+    red, again, third, tent, peg, last = why.readings[0].text
+    assert red.drop == again.drop == third.drop != tent.drop and peg.drop == last.drop
 
 
 def test_the_nearest_judged_queries_with_their_grades(ws: Workspace, comparer: Comparer) -> None:

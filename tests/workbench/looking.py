@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from typing import Any
 
 from workbench.app import RankbenchApp
 
@@ -39,3 +40,16 @@ def answered(app: RankbenchApp, query: str) -> Callable[[], bool]:
         )
 
     return holds
+
+
+def prose(app: RankbenchApp) -> str:
+    """The page without its line breaks."""
+    return " ".join(page(app).split())
+
+
+async def steps(app: RankbenchApp, pilot: Any, times: int = 1) -> None:
+    """Press Space in Present, each time once the page is there."""
+    for _ in range(times):
+        await until(lambda: "Both sides are answering." not in page(app))
+        await pilot.press("space")
+    await until(lambda: "Both sides are answering." not in page(app))

@@ -204,9 +204,11 @@ class StandIn:
         candidate: str,
         split: str = "unseen",
         progress: Callable[[int, int], None] | None = None,
+        only: Collection[str] | None = None,
     ) -> TopTens:
         sides = [StandInSide(self, name) for name in (baseline, candidate)]
         queries = select(self.judged_queries(), split, sides)
+        queries = [query for query in queries if only is None or query.query_id in only]
         return rank_top_tens(sides[0], sides[1], queries, split, progress)
 
     def holes(self, tops: TopTens) -> Holes:

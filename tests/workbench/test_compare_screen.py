@@ -328,3 +328,16 @@ async def test_the_mouse_moves_the_cursor_and_opens(make_app) -> None:
 
 def _wheel(widget: RankingList) -> events.MouseScrollDown:
     return events.MouseScrollDown(widget, 5, 5, 0, 0, 0, False, False, False)
+
+
+@pytest.mark.parametrize(
+    ("width", "said"), [(80, "trained or chosen on"), (60, "seen")], ids=("wide", "narrow")
+)
+async def test_a_query_that_a_side_knows_is_marked_in_any_width(make_app, width, said) -> None:
+    app = make_app()
+    async with app.run_test(size=(width, 24)) as pilot:
+        await until(lambda: app.standing == ("base", "tuned-01"))
+        await pilot.press(*"red canopy tent")
+        await until(answered(app, "red canopy tent"))
+        head = next(line for line in lines(app) if "tuned-01" in line and "base" in line)
+        assert "unseen │" in head and head.rstrip().endswith(f" {said}")

@@ -13,6 +13,8 @@ from engine.catalog.queries import JudgedQuery
 from workbench.messages import Evaluated
 from workbench.screens.queries import QueriesScreen
 
+SIDES = ("baseline", "candidate")
+
 
 def result(changes: list[float], rbo: float | None = None) -> dict:
     """`eval` JSON of made-up changes, a third of the queries seen, lengths in turn."""
@@ -159,9 +161,7 @@ async def test_m_goes_through_the_measures_that_there_are(make_app) -> None:
     app = make_app()
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await opened(app, pilot, result(CHANGES, rbo=0.3))
-        await pilot.press("u", "u", "m")  # opens it
-        assert screen.bars.display and screen.bars.measure == "ndcg@10"
-        await pilot.press("m")
+        await pilot.press("u", "u", "d", "m")
         assert screen.bars.measure == "rbo_ideal"
         assert screen.bars.found.count("improved") == 90
         await pilot.press("end", "enter", "m")
@@ -172,6 +172,56 @@ async def test_m_goes_through_the_measures_that_there_are(make_app) -> None:
         screen.show_result(result(CHANGES))  # rbo_ideal undefined everywhere
         await pilot.press("m")
         assert screen.bars.measure == "mrr@10"
+
+
+async def test_the_rows_and_the_line_above_are_of_the_measure_of_the_bars(make_app) -> None:
+    found = result(CHANGES)
+    for n, row in enumerate(found["per_query"]):
+        before = (n * 37 % 60) / 100
+        row["baseline"]["mrr@10"], row["candidate"]["mrr@10"] = before, before - CHANGES[n]
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await opened(app, pilot, found)
+        await pilot.press("u", "u", "s", "d", "m")
+        assert screen.bars.measure == "mrr@10" and "m mrr@10 Δ · n 90" in page(app)
+        rows = screen.table.rows
+        assert [row.query_id for row in rows] == [
+            f"q{n}" for n in sorted(range(90), key=lambda n: (-CHANGES[n], f"query {n}"))
+        ]
+        of = {row["query_id"]: row for row in found["per_query"]}
+        await until(lambda: "improved" in lines(app)[1])
+        top = lines(app)
+        means = [np.mean([row[side]["mrr@10"] for row in of.values()]) for side in SIDES]
+        assert top[0].split()[0] == "mrr@10" and "NDCG" not in top[0]
+        for mean in means:
+            assert f" {mean:.3f}".replace(" 0.", " .") in top[0]
+        # The first row: what of the measure it had on each side, and its change.
+        worst = of[rows[0].query_id]
+        cells = [f"{worst[side]['mrr@10']:.3f}".replace("0.", ".", 1) for side in SIDES]
+        assert all(cell in top[4][:74] for cell in cells) and f"-{max(CHANGES):.3f}"[2:] in top[4]
+        assert screen.bars.found.count("harmed") == int(top[1].split(" harmed")[0].split()[-1])
+        # It stays when the bars go, and m goes on without them.
+        await pilot.press("d")
+        assert lines(app)[0].split()[0] == "mrr@10" and not screen.bars.display
+        await pilot.press("m")
+        await pilot.pause()
+        assert lines(app)[0].split()[0] == "NDCG@10"
+        assert [row.change for row in screen.table.rows] == sorted(CHANGES)
+
+
+async def test_only_the_list_that_keys_go_to_points_at_a_row(make_app) -> None:
+    def pointed() -> list[int]:
+        return [at for line in lines(app)[3:-1] for at, c in enumerate(line) if c == "›"]
+
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await opened(app, pilot, result(CHANGES))
+        await pilot.press("d")
+        await pilot.pause()
+        assert pointed() == [screen.bars.region.x]
+        await pilot.press("tab")
+        await pilot.pause()
+        assert pointed() == [screen.table.region.x]
 
 
 async def test_b_chooses_the_column_and_t_its_value(make_app) -> None:

@@ -17,6 +17,8 @@ from workbench.screens.holes import HolesScreen
 from workbench.screens.queries import QueriesScreen
 from workbench.text import change, printable
 
+GAINS = {"E": 1.0, "S": 0.1, "C": 0.01, "I": 0.0}
+
 
 @pytest.fixture
 def comparer(ws: Workspace) -> StandIn:
@@ -49,8 +51,7 @@ async def test_the_queue_and_its_bounds_are_the_engines(make_app, comparer) -> N
     async with app.run_test(size=(100, 30)) as pilot:
         screen = await open_holes(app, pilot)
         tops = comparer.top_tens("base", "tuned-01", "unseen")
-        gains = {"E": 1.0, "S": 0.1, "C": 0.01, "I": 0.0}
-        found = find_holes(tops, comparer.queries, comparer.rows, gains)
+        found = find_holes(tops, comparer.queries, comparer.rows, GAINS)
         assert list(screen.rows.queue) == list(found.queue) and len(found.queue) > 20
         await until(lambda: change(found.queue[0].swing, 4) in lines(app)[4])
         top = lines(app)
@@ -104,6 +105,106 @@ async def test_keys_grade_down_the_queue_and_the_order_stays(
         sizes = [abs(hole.swing) for hole in screen.rows.queue]
         assert screen.rows.cursor == 0 and not screen.rows.grades
         assert all(a >= b - 1e-9 for a, b in pairwise(sizes))
+
+
+async def test_holes_follow_the_filters_of_queries_and_name_them(make_app, comparer) -> None:
+    app = make_app(comparer)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(lambda: app.standing == ("base", "tuned-01") and app.judged != ())
+        await pilot.press("f2")
+        queries = app.screen
+        await until(lambda: bool(queries.rows))
+        await pilot.press("slash", *"E t", "enter", "t", "f")  # stratum met; dev is none of them
+        await pilot.press("f")
+        wanted = {row.query_id: row.query for row in queries.shown_rows()}
+        assert wanted and len(wanted) < 18 and queries.split == "test"
+        await pilot.press("h")
+        await until(lambda: app.screen.holes is not None)
+        shown = app.screen
+        assert shown.holes.queries == len(wanted)
+        assert {hole.query_id for hole in shown.rows.queue} <= set(wanted)
+        by_split = comparer.top_tens("base", "tuned-01", "unseen")
+        every = find_holes(by_split, comparer.queries, comparer.rows, GAINS)
+        assert {hole.pair for hole in shown.rows.queue} == {
+            hole.pair for hole in every.queue if hole.query_id in wanted
+        }
+        await pilot.pause()
+        assert "filtered as Queries: / e t · f test · b stratum t met" in lines(app)[1]
+        assert f"n {len(wanted)} unseen" in lines(app)[0]
+        # Other sides see other queries; the filters stay.
+        app.choose_side("candidate", "bm25")
+        await until(lambda: shown.holes is not None and shown.holes.candidate.encoder == "bm25")
+        assert {hole.query_id for hole in shown.rows.queue} <= set(wanted)
+        await pilot.press("escape", "u", "h")
+        await until(lambda: "No judged query with a gain passes the filters" in page(app))
+        assert app.screen.followed.split == "seen"  # bm25 has seen none
+
+
+async def test_seen_alone_no_query_and_a_bar(make_app, comparer) -> None:
+    app = make_app(comparer)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(lambda: app.standing == ("base", "tuned-01") and app.judged != ())
+        await pilot.press("f2")
+        queries = app.screen
+        await until(lambda: bool(queries.rows))
+        await pilot.press("u", "h")
+        await until(lambda: isinstance(app.screen, HolesScreen) and app.screen.holes is not None)
+        assert app.screen.holes.queries == 6 and "n 6 seen" in lines(app)[0]
+        assert not any("filtered" in line for line in lines(app))
+        await pilot.press("escape", "slash", *"nowhere", "enter", "h")
+        await until(lambda: "No judged query with a gain passes the filters" in page(app))
+        assert "/ nowhere" in lines(app)[1]
+        await pilot.press("escape", "escape", "d", "end", "enter")
+        await until(lambda: queries.bars.picked is not None)
+        await pilot.press("h")
+        await until(lambda: isinstance(app.screen, HolesScreen) and app.screen.holes is not None)
+        assert app.screen.holes.queries == 6
+        assert "not by the bar, which was picked by its change" in lines(app)[1]
+
+
+async def test_an_undone_grade_brings_the_row_back_after_the_order_was_renewed(
+    make_app, ws, comparer, at_once
+) -> None:
+    app = make_app(comparer)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await open_holes(app, pilot)
+        first, second = screen.rows.queue[:2]
+        await pilot.press("e", "i")
+        await until(lambda: len(screen.rows.grades) == 2)
+        await pilot.press("r")
+        await until(lambda: first not in screen.rows.queue and not screen.rows.grades)
+        await pilot.press("down", "down")
+        here, left = screen.rows.hole, len(screen.rows.queue)
+        count, counted = app.holes.count, []
+        app.holes.count = lambda *given: counted.append(given)
+        await pilot.press("u")
+        # At once: before anything is counted.
+        await until(lambda: second.pair in {hole.pair for hole in screen.rows.queue})
+        assert screen.rows.hole is here and len(screen.rows.queue) == left + 1
+        assert any(printable(second.title)[:14] in line for line in lines(app)[4:])
+        app.holes.count = count
+        await pilot.press("u")
+        await until(lambda: len(screen.rows.queue) == left + 2 == len(screen.holes.queue))
+        swings = [abs(hole.swing) for hole in screen.rows.queue]
+        assert swings == sorted(swings, reverse=True)
+        assert screen.rows.hole is here and not screen.rows.grades and standing(ws) == []
+
+
+async def test_a_grade_that_another_process_takes_back_brings_its_row_back(
+    make_app, ws, comparer, at_once
+) -> None:
+    app = make_app(comparer)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await open_holes(app, pilot)
+        first = screen.rows.queue[0]
+        await pilot.press("e")
+        await until(lambda: len(screen.rows.grades) == 1)
+        await pilot.press("r")
+        await until(lambda: first not in screen.rows.queue)
+        with Verdicts(ws.records_path) as verdicts:
+            verdicts.undo(app.judging.recorder.judge)
+        app.judging.recorder.look()
+        await until(lambda: first.pair in {hole.pair for hole in screen.rows.queue})
 
 
 async def test_the_cursor_passes_over_what_is_graded(make_app, comparer, at_once) -> None:

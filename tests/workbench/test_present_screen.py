@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import numpy as np
-from looking import lines, page, until
+from looking import lines, page, prose, steps, until
 from scipy.stats import nct, t
 from stand_in import StandIn
 
@@ -31,11 +31,6 @@ async def opened(app, pilot) -> PresentScreen:
 def kept(app) -> list[str]:
     text = (app.workspace.root / "present.txt").read_text(encoding="utf-8")
     return [line for line in text.splitlines() if not line.startswith("#")]
-
-
-def prose(app) -> str:
-    """The page without its line breaks."""
-    return " ".join(page(app).split())
 
 
 async def test_wins_and_harms_are_proposed_in_equal_number_and_only_unseen(make_app) -> None:
@@ -97,7 +92,8 @@ async def test_space_shows_one_fact_at_a_time_and_left_goes_back(make_app) -> No
         await pilot.press("left")
         assert app.presenter.query == first and "better by" in page(app)
         # The next one is a harm, and told in the same words.
-        await pilot.press("down", "space", "space", "space")
+        await pilot.press("down")
+        await steps(app, pilot, 3)
         await until(lambda: "worse by" in page(app))
 
 
@@ -143,7 +139,7 @@ async def test_a_query_that_chose_a_side_is_not_said_to_have_trained_it(make_app
     app = make_app()
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(app, pilot)
-        await pilot.press("space", "space", "space")
+        await steps(app, pilot, 3)
         await until(lambda: "tuned-01 was trained or chosen on this query" in prose(app))
 
 
@@ -232,7 +228,8 @@ async def test_typing_at_any_moment_and_back_to_the_same_page(make_app) -> None:
     app = make_app()
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(app, pilot)
-        await pilot.press("down", "space", "space")
+        await pilot.press("down")
+        await steps(app, pilot, 2)
         query = app.presenter.query
         # A stray letter changes nothing that the room sees.
         shown = lines(app)[:-2]
@@ -301,7 +298,7 @@ async def test_hostile_queries_and_titles_are_only_text(make_app, ws) -> None:
         await pilot.press("f9")
         for _ in range(5):
             assert "\x1b" not in page(app)
-            await pilot.press("space")
+            await steps(app, pilot)
         await pilot.press("home")
         assert "[ / ]   < s c r i p t >" in page(app)
 
@@ -314,7 +311,7 @@ async def test_every_page_fits_the_smallest_and_a_wide_screen(make_app) -> None:
             for _ in range(9):
                 assert all(len(line) <= size[0] for line in lines(app))
                 assert len(app.screen.stage._lines) <= app.screen.stage.size.height
-                await pilot.press("space")
+                await steps(app, pilot)
             await pilot.press("end")
             assert (
                 "harmed" in page(app)

@@ -57,6 +57,27 @@ async def test_filters_and_sorting(make_app) -> None:
         assert [row.query for row in screen.table.rows] == queries
 
 
+async def test_judged_is_of_both_sides_at_80_columns_and_sorts_by_the_lower(make_app) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(lambda: app.judged != ())
+        await pilot.press("f2")
+        screen = app.screen
+        await until(lambda: bool(screen.rows))
+        per_query = app.evaluations.results[screen.key]["per_query"]
+        for n, row in enumerate(per_query):
+            row["baseline"]["judged@10"], row["candidate"]["judged@10"] = n / 30, 1 - n / 60
+        screen.show_result(app.evaluations.results[screen.key])
+        await pilot.click(screen.table, offset=(76, 0))
+        await pilot.pause()
+        assert lines(app)[3].rstrip().endswith("judged▾")
+        lower = [min(n / 30, 1 - n / 60) for n, row in enumerate(per_query) if not row["seen"]]
+        assert [row.judged for row in screen.table.rows] == sorted(lower, reverse=True)
+        first = per_query[int(screen.table.rows[0].query_id[1:])]
+        shares = [f"{first[side]['judged@10']:.2f}" for side in ("baseline", "candidate")]
+        assert lines(app)[4].rstrip().endswith("→".join(s.removeprefix("0") for s in shares))
+
+
 async def test_words_narrow_the_queries_as_they_are_typed(make_app) -> None:
     app = make_app()
     async with app.run_test(size=(80, 24)) as pilot:
@@ -193,7 +214,7 @@ async def test_an_evaluation_that_fails_says_so(make_app) -> None:
 
 def test_rows_without_a_value_come_last_either_way() -> None:
     rows = [
-        QueryRow(str(n), f"q{n}", "", False, {}, None, None, change, None, None, {})
+        QueryRow(str(n), f"q{n}", "", False, {}, None, {}, {}, {"ndcg@10": change})
         for n, change in enumerate((0.1, None, -0.2))
     ]
     assert [row.change for row in in_order(rows, "change", False)] == [-0.2, 0.1, None]

@@ -84,6 +84,14 @@ async def test_the_nearest_judged_queries_are_named_with_their_number(make_app) 
         assert ".900  " in page(app) and "red canopy tent" in page(app)
 
 
+async def test_of_a_long_text_the_page_says_how_many_of_how_many_words_were_tried(make_app) -> None:
+    title = " ".join(["lamp", *(f"word{n}" for n in range(21))])
+    app = make_app(StandIn(rows={"P001": title}))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(app, pilot, "lamp")
+        await until(lambda: "title: first 16 of 22" in page(app))
+
+
 async def test_closing_the_product_abandons_its_explanation_and_typing_goes_on(make_app) -> None:
     stand_in = Held()
     app = make_app(stand_in)

@@ -13,6 +13,7 @@ from workbench.commands.output import (
     cut,
     emit_json,
     interval,
+    note_fragile,
     note_small,
     number,
     p_value,
@@ -53,11 +54,9 @@ def show_board(
         return
     click.echo(f"catalog {PRIMARY} against {cut(baseline, 40)}, unseen queries of each set")
     headers = ["side", "set", "n", "seen", cut(baseline, 16), "side's", "delta", "95 % interval"]
-    table(
-        [*headers, "p", f"+/=/- at {workspace.settings.unchanged:g}", "random"],
-        _rows(cells),
-        left=2,
-    )
+    headers += ["p", f"+/=/- at {workspace.settings.unchanged:g}", "random"]
+    table([*headers, ""], _rows(cells), left=2)
+    note_fragile(cell.delta for cell in cells)
     say("seen: queries left out, since a training of this side or of the baseline knew them.")
     say_judgments(judgments, ())
     note_small(cell.delta for cell in cells)
@@ -80,6 +79,7 @@ def _rows(cells: list[Cell]) -> list[list[str]]:
                 p_value(delta.p),
                 f"{delta.improved}/{delta.unchanged}/{delta.harmed}" if cell.n else "",
                 number(cell.floor),
+                "fragile" if delta.fragile else "",
             ]
         )
         last = cell.side

@@ -25,6 +25,7 @@ from workbench.commands.output import (
     emit_json,
     facts,
     interval,
+    note_fragile,
     note_small,
     number,
     progress_bar,
@@ -196,7 +197,8 @@ def rule_measured(checked: Checked, gate: Gate) -> str:
         return f"{of}, needs {rule.op} {rule.number:g} %; {moved}, {where}"
     value, needed = _told_apart(checked.value, checked.needed)
     moved = f"delta {number(delta.mean, sign=True)} ({interval(delta)})"
-    return f"{value}, needs {rule.op} {needed}; {moved}, {where}"
+    fragile = ", fragile" if checked.passed and checked.fragile else ""
+    return f"{value}, needs {rule.op} {needed}; {moved}{fragile}, {where}"
 
 
 def query_measured(query: Protected, gate: Gate) -> str:
@@ -240,6 +242,7 @@ def _say_with_care(gate: Gate) -> None:
             f"What a rule needs of {names} lies inside its interval: other queries could decide "
             f"otherwise. {close[0].measure}.low asks for more than a mean."
         )
+    note_fragile(checked.delta for checked in gate.rules if checked.passed and checked.fragile)
     note_small(checked.delta for checked in gate.rules)
 
 

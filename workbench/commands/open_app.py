@@ -24,14 +24,19 @@ def open_app(workspace: Workspace, presenting: Path | None = None) -> None:
     """Run the app until it is closed, in Present where `presenting` names a list of queries.
 
     Raises:
-        RankbenchError: there is no terminal to draw on.
+        RankbenchError: there is no terminal to draw on, or a read-only session would have to
+            upgrade the workspace first.
     """
+    ctx = click.get_current_context(silent=True)
+    place = Place() if ctx is None else place_of(ctx)
+    if place.read_only:
+        from workbench.read_only import check_current
+
+        check_current(workspace)
     check_terminal()
     from workbench.app import RankbenchApp
     from workbench.text import count
 
-    ctx = click.get_current_context(silent=True)
-    place = Place() if ctx is None else place_of(ctx)
     workspace = replace(workspace, judge=place.judge)
     app = RankbenchApp(workspace, read_only=place.read_only, presenting=presenting)
     app.run()

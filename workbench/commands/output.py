@@ -119,6 +119,15 @@ def _sizes(deltas: Sequence[Delta]) -> str:
     return f"n = {sizes[0]}" if len(sizes) == 1 else f"n from {sizes[0]} to {sizes[-1]}"
 
 
+def note_fragile(deltas: Iterable[Delta]) -> None:
+    """Say what fragile means where one of `deltas` is."""
+    if any(delta.fragile for delta in deltas):
+        say(
+            "fragile: the interval excludes 0, but one query more could cancel the difference, or "
+            "a few large ones stand against it. Judge more queries."
+        )
+
+
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> None:
     """Print aligned columns; the first `left` columns to the left, the others to the right."""
     from rich.cells import cell_len

@@ -94,7 +94,7 @@ def show(result: Comparison, floor: Floors, *, ids: bool = False) -> None:
         notes.insert(0, f"{result.judged} judged products")
         notes.insert(0, result.split or "no split")
     if result.seen:
-        notes.append("seen in training")
+        notes.append("a side was trained or chosen on it")
     click.echo(f"{cut(result.query, 60)}  ({', '.join(notes)})")
     sides = (result.baseline, result.candidate)
     from rich.cells import cell_len

@@ -56,6 +56,10 @@ def command(
     from workbench.serving.guard import TOKEN, Guard, is_loopback
     from workbench.serving.server import GuardedServer, app_arguments
 
+    if not write:
+        from workbench.read_only import check_current
+
+        check_current(workspace)
     loopback = is_loopback(host)
     token = _chosen(token, no_token, loopback)
     judge = _judge(workspace, judge, write)

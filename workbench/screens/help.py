@@ -55,9 +55,10 @@ KEYS = (
     ("u f", "filter by unseen (as it opens), seen or all; by split"),
     ("b t", "choose a column (stratum, head, category, length, negation …); filter by its value"),
     ("d", "how the change is spread; a bar's queries by Enter or a click, Esc shows all again"),
-    ("m Tab", "in the distribution: the next measure; to the queries and back"),
+    ("m", "the next measure: of the rows, the bars and the line above; sorted by its change"),
+    ("Tab", "beside the distribution: to the queries and back"),
     ("Enter", "open the query in Compare"),
-    ("h", "holes: the unjudged products that would move the verdict most"),
+    ("h", "holes of these queries: the unjudged products that would move the verdict most"),
     ("in the holes", ""),
     ("e s c i", "grade the product and go on to the next one; u U as in the lists"),
     ("r", "renew the order, which stays as it was while you grade"),
@@ -69,7 +70,11 @@ KEYS = (
     ("v", "use queries of the dev and test splits too: no measure on them is fair after that"),
     ("Tab", "the jobs; c cancels one, r takes up one that died or was cancelled"),
     ("in Present", ""),
-    ("Space → ←", "the next fact, the one before; PgDn and PgUp (a remote control) too"),
+    (
+        "Space → ←",
+        "the next fact, once this one is there, the one before; PgDn and PgUp (a remote control) "
+        "too",
+    ),
     ("↓ ↑ Home End", "the next query, the one before, the first, the last page"),
     ("/ q Esc", "type in Compare, the query in its line; F9 comes back to the same page"),
     ("x", "take the query out of the list"),
@@ -95,7 +100,11 @@ NUMBERS = (
     ("MRR@10", "one over the rank of the first Exact; 0 where none is in the ten"),
     ("R@50", "share of the Exact products among the first fifty"),
     ("RBO", "how alike the two rankings are, the top weighing most; 1 is the same"),
-    ("judged@10", "share of the first ten that has a grade (judged, in a narrow list)"),
+    (
+        "judged@10",
+        "share of the first ten that has a grade (judged, in a narrow list; left→right in the "
+        "queries, sorted by the lower one)",
+    ),
     ("RBO ideal", "how alike this side and a ranking by grade are (ideal, in a narrow list)"),
     (
         "drop",
@@ -116,7 +125,7 @@ NUMBERS = (
         "replay row",
         "a query that nobody flagged, ranked as the base does: against forgetting",
     ),
-    ("unseen, seen", "whether this encoder was trained on the query: trust unseen"),
+    ("unseen, seen", "whether this encoder was trained or chosen on the query: trust unseen"),
     ("sees ±.03", "so many queries show a true difference of .03 four times in five"),
     (
         "safe to try",

@@ -12,7 +12,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from workbench import messages
-from workbench.holes import UNSEEN, HolesKnown, HolesProgress
+from workbench.holes import Followed, HolesKnown, HolesProgress
 from workbench.messages import EvaluationKey
 from workbench.widgets.hole_list import HoleList
 from workbench.widgets.holes_head import HolesHead
@@ -57,9 +57,9 @@ class HolesScreen(Screen[None]):
         Binding("o", "open", "Open the query", show=False, id="holes.open"),
     ]
 
-    def __init__(self, split: str = UNSEEN) -> None:
+    def __init__(self, followed: Followed | None = None) -> None:
         super().__init__()
-        self.split = split
+        self.followed = followed or Followed()
         self.head = HolesHead(id="head")
         self.rows = HoleList(id="holes")
         self.key: EvaluationKey | None = None
@@ -76,6 +76,7 @@ class HolesScreen(Screen[None]):
         yield KeyLine(KEYS, id="keys")
 
     def on_mount(self) -> None:
+        self.head.follow(self.followed)
         self._look()
 
     def on_unmount(self) -> None:
@@ -97,8 +98,12 @@ class HolesScreen(Screen[None]):
         if not (message.verdicts or message.separated):
             return
         self._said += 1
-        for verdict in message.verdicts:
-            self.rows.mark(verdict, undone=message.action == "undo")
+        if message.left is not None:
+            # What was said before the word that was taken back stands again.
+            self.rows.mark(message.left)
+        else:
+            for verdict in message.verdicts:
+                self.rows.mark(verdict, undone=message.action == "undo")
         self._tell()
 
     def show_progress(self, message: HolesProgress) -> None:
@@ -117,21 +122,22 @@ class HolesScreen(Screen[None]):
         elif message.said == self._said:
             # A count from before the newest word would take its mark away again.
             self.rows.know(message.grades)
+            self.rows.add(message.holes.queue)
         self._tell()
 
     def _show_trouble(self, message: HolesKnown) -> None:
         assert message.trouble is not None
         if message.grades is None:
             self.holes = None
-            self.rows.show(())
+            self.rows.forget()
             self.rows.show_trouble(message.trouble)
         self._tell(message.trouble.what, "error")
 
     def _put_rows(self, holes: Holes) -> None:
-        self.rows.notice = (
-            ("plain", "No holes: every product in both first tens is judged."),
-            ("faint", "Esc goes back."),
-        )
+        none = "No holes: every product in both first tens is judged."
+        if not holes.queries:
+            none = "No judged query with a gain passes the filters of Queries."
+        self.rows.notice = (("plain", none), ("faint", "Esc goes back."))
         self.rows.show(holes.queue)
         self._replaced = time.monotonic()
 
@@ -184,7 +190,7 @@ class HolesScreen(Screen[None]):
         self._stop_timer()
         self.key = self.app.evaluation_key
         self.holes = None
-        self.rows.show(())
+        self.rows.forget()
         if not self.app.judged:
             self.rows.notice = (
                 ("plain", "No judged queries yet."),
@@ -193,7 +199,7 @@ class HolesScreen(Screen[None]):
             self._tell()
             return
         self.rows.notice = (("plain", "Both sides are answering the judged queries."),)
-        self._number = self.app.holes.look(*_sides(self.key), self.split)
+        self._number = self.app.holes.look(*_sides(self.key), self.followed)
         self._tell("ranking")
 
     def _count_soon(self) -> None:

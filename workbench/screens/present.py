@@ -163,7 +163,8 @@ class PresentScreen(Screen[None]):
         if presenter.step == 0:
             return query_page(presenter.query, width)
         if answer is None or answer.comparison is None:
-            return [[("faint", "Both sides are answering.")]]
+            waits = "Space waits for them; ↓ goes on to the next query."
+            return [[("faint", "Both sides are answering.")], *wrapped("faint", waits, width)]
         if presenter.step == STEPS - 1:
             return numbers_page(answer.comparison, settings.unchanged, width)
         place = "baseline" if presenter.step == 1 else "candidate"
@@ -175,7 +176,8 @@ class PresentScreen(Screen[None]):
         return answer.trouble if answer is not None and self.presenter.step else None
 
     def _nothing(self, width: int) -> Lines:
-        if self.conclusion is None and self.app.judged and self.presenter.lines is None:
+        awaited = self.app.judged or not self.app.opened
+        if self.conclusion is None and awaited and self.presenter.lines is None:
             return [[("faint", "Looking for the best wins and the worst harms.")]]
         said = "No query is listed. In Compare's lists or in Queries p adds one"
         rest = "; d lists the best wins and worst harms." if self.presenter.proposed else "."
@@ -194,14 +196,29 @@ class PresentScreen(Screen[None]):
         guard = "read-only" if self.app.workspace.read_only else ""
         minutes, seconds = divmod(presenter.elapsed, 60)
         clock = f"{minutes:02}:{seconds:02}" if presenter.clock else ""
-        groups = (guard, place, kind, self.progress)
+        groups = (guard, place, self._late() or kind, self.progress)
         self.foot.show(" · ".join(filter(None, groups)), clock)
+
+    def _late(self) -> str:
+        """Which sides bm25 answers for, because they are not in memory or cannot be."""
+        sides = zip(self.app.wanted, self.app.standing, strict=True)
+        late = dict.fromkeys(printable(name) for name, stands in sides if stands != name)
+        return f"bm25 answers for {', '.join(late)}" if late else ""
 
     # Keys
 
     def action_forward(self) -> None:
-        self.presenter.forward()
+        """Go on to the next fact, unless the page still waits for its own."""
+        if not self._waits():
+            self.presenter.forward()
         self.show()
+
+    def _waits(self) -> bool:
+        """Whether the sides still answer the query of the page, and nothing is amiss."""
+        if self.key is None or self.app.trouble is not None or not self.presenter.step:
+            return False
+        answer = self.presenter.answer(self.key)
+        return answer is None or (answer.comparison is None and answer.trouble is None)
 
     def action_back(self) -> None:
         self.presenter.back()

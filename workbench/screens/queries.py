@@ -15,8 +15,9 @@ from engine.evaluation.breakdowns import choosable, in_order
 from engine.measures import LARGEST_DELTA
 from workbench import messages
 from workbench.cycle import after
+from workbench.holes import UNSEEN, Followed
 from workbench.messages import EvaluationKey
-from workbench.screens.spread import SIDE_BY_SIDE, Spread
+from workbench.screens.spread import MEASURE, SIDE_BY_SIDE, Spread
 from workbench.searching import ComparerLike, trouble_of
 from workbench.widgets.delta_bars import picked_says
 from workbench.widgets.filter_line import FilterInput, FilterLine
@@ -36,12 +37,14 @@ KEYS = (
     Key("h", "holes", "app.holes"),
     Key("F1", "help", "app.help"),
     Key("F2", "back", "app.queries"),
+    MEASURE,
     Key("F3", "left side", "app.pick('baseline')", "left"),
     Key("F4", "right side", "app.pick('candidate')", "right"),
     Key("^P", "all commands", "app.command_palette", "more"),
 )
 IN_FILTER = (Key("↓", "queries", "screen.table"), Key("Esc", "clear", "screen.back"))
 SEEN = ("unseen only", "seen only", "seen and unseen")
+_SPLITS = (UNSEEN, "seen", "all")
 
 
 class QueriesScreen(Spread):
@@ -90,6 +93,7 @@ class QueriesScreen(Spread):
         self.column = ""
         self.value = ""
         self.excluded = 0
+        self._columns: Mapping[str, Mapping[str, str]] = {}
         self._summary = Summary()
         self._number = 0
 
@@ -111,7 +115,8 @@ class QueriesScreen(Spread):
         self.key = self.app.evaluation_key
         self.rows = []
         self._number += 1  # the interval of other sides may still be on its way
-        self._summary = Summary(names=(self.key.baseline, self.key.candidate))
+        names = (self.key.baseline, self.key.candidate)
+        self._summary = Summary(names=names, measure=self.bars.measure)
         # Before the first frame of it, so that no line below moves.
         self.headline.set_class(any(q.weight is not None for q in self.app.judged), "-weighted")
         kept = self.app.evaluations.results.get(self.key)
@@ -143,7 +148,9 @@ class QueriesScreen(Spread):
 
     def show_result(self, result: Mapping[str, Any]) -> None:
         columns = {judged.query_id: judged.columns for judged in self.app.judged}
-        self.rows = rows_of(result, columns)
+        self.rows = rows_of(result, columns, self.bars.measure)
+        # Kept while others are evaluated: they follow from the query, not from the sides.
+        self._columns = {row.query_id: row.columns for row in self.rows}
         self.columns = choosable(row.columns for row in self.rows)
         if self.column not in self.columns:
             self.column, self.value = next(iter(self.columns), ""), ""
@@ -166,10 +173,29 @@ class QueriesScreen(Spread):
             row
             for row in self.rows
             if (self.seen == SEEN[2] or row.seen == (self.seen == SEEN[1]))
-            and (not self.split or row.split == self.split)
-            and (not self.value or row.columns.get(self.column) == self.value)
-            and self.filter_line.lets_through(row.query)
+            and self._lets_through(row.query, row.split, row.columns)
         ]
+
+    def followed(self) -> Followed:
+        """What the holes of the queries shown here follow."""
+        says = [("/", " ".join(self.filter_line.words)), ("f", self.split)]
+        says.append(("b", f"{self.column} t {self.value}" if self.value else ""))
+        on = tuple((key, text) for key, text in says if text)
+        passed = (
+            q.query_id
+            for q in self.app.judged
+            if self._lets_through(q.query, q.split or "", self._columns.get(q.query_id, q.columns))
+        )
+        split, bar = _SPLITS[SEEN.index(self.seen)], self.bars.picked is not None
+        return Followed(split, frozenset(passed) if on else None, on, bar)
+
+    def _lets_through(self, query: str, split: str, columns: Mapping[str, str]) -> bool:
+        """Whether the filters do, but that of seen and unseen, which is the sides' to say."""
+        return (
+            (not self.split or split == self.split)
+            and (not self.value or columns.get(self.column) == self.value)
+            and self.filter_line.lets_through(query)
+        )
 
     def action_seen(self) -> None:
         self.seen = after(SEEN, self.seen)
@@ -261,7 +287,9 @@ class QueriesScreen(Spread):
         ]
         self._number += 1
         names = self._summary.names
-        self._summary = Summary(names=names, n=len(pairs), excluded=self.excluded)
+        self._summary = Summary(
+            names=names, n=len(pairs), excluded=self.excluded, measure=self.bars.measure
+        )
         if not pairs:
             self._tell()
             return

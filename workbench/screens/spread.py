@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from textual import events, on
 from textual.screen import Screen
 
 from workbench.widgets.delta_bars import DeltaBars
 from workbench.widgets.lines import Key, KeyLine
 from workbench.widgets.painted import Rule
-from workbench.widgets.query_table import QueryRow, QueryTable
+from workbench.widgets.query_table import CHANGE, QueryRow, QueryTable
 from workbench.widgets.row_list import RowList
 
 # From here on the bars stand beside the table; where it is narrower, in its place.
 SIDE_BY_SIDE = 100
+MEASURE = Key("m", "next measure", "screen.measure", "measure")
 _TAB = Key("Tab", "to the queries", "screen.other", "across")
 IN_BARS = (
     Key("Enter", "queries behind the bar", "screen.bar", "queries"),
-    Key("m", "next measure", "screen.measure", "measure"),
+    MEASURE,
     _TAB,
     Key("d", "close", "screen.distribution"),
     Key("F1", "help", "app.help"),
@@ -58,10 +61,10 @@ class Spread(Screen[None]):
         self.enter(self.bars if self.bars_open else self.table)
 
     def action_measure(self) -> None:
-        if not self.bars_open:
-            self.action_distribution()
-            return
+        """Show another measure: in the bars, in the table, sorted by its change, and above."""
         self.bars.next_measure(self.rows)
+        self.rows = [replace(row, measure=self.bars.measure) for row in self.rows]
+        self.table.sorted_by, self.table.turned = CHANGE, False
         self.show_rows()
 
     def action_bar(self) -> None:

@@ -106,7 +106,7 @@ class DeltaBars(RowList):
         digits = len(f"{most:,}")
         room = max(1, width - _LABEL - digits - 6)
         ink = _INKS[bar.kind]
-        mark = "»" if bar is self.picked else "›" if row == self.cursor else " "
+        mark = "»" if bar is self.picked else self.pointer(row)
         shown = len(bar.query_ids)
         return [
             ("key" if bar is self.picked else "faint", mark + " "),

@@ -10,7 +10,7 @@ from typing import Any
 from rich.cells import cell_len
 from textual.strip import Strip
 
-from engine.measures import LARGEST_DELTA
+from engine.measures import LARGEST_DELTA, PRIMARY
 from workbench.text import change, count, end_of_interval, fit, measure, printable
 from workbench.widgets.painted import Painted, Piece, joined
 
@@ -24,12 +24,13 @@ class Summary:
 
     Attributes:
         names: the two sides.
-        means: their mean NDCG@10 over the shown queries, None without any.
-        n: shown queries that have an NDCG@10 on both sides.
+        means: their means of the measure over the shown queries, None without any.
+        n: shown queries that have a value on both sides.
         delta: the engine's `Delta` once it is computed; with the smallest difference that so many
             queries show.
         excluded: queries without a product of positive gain, which no mean holds.
         note: what is still going on, or an error.
+        measure: whose means these are.
         weighted: the engine's `Weighted` of the same queries, None where none has a weight.
     """
 
@@ -41,6 +42,12 @@ class Summary:
     note: str = ""
     note_ink: str = "faint"
     weighted: Any | None = None
+    measure: str = PRIMARY
+
+    @property
+    def called(self) -> str:
+        """The measure as the screens write it."""
+        return "NDCG@10" if self.measure == PRIMARY else self.measure
 
 
 class Headline(Painted):
@@ -69,11 +76,11 @@ class Headline(Painted):
         summary = self.summary
         left, right = (printable(name) for name in summary.names)
         if summary.means is None:
-            return [(("strong", "NDCG@10"), ("plain", f" {left} → {right}"))]
+            return [(("strong", summary.called), ("plain", f" {left} → {right}"))]
         before, after = summary.means
         delta = after - before
         sides: list[Piece] = [
-            ("strong", "NDCG@10 "),
+            ("strong", f"{summary.called} "),
             ("faint", f"{left} "),
             ("plain", measure(before)),
             ("faint", f" → {right} "),

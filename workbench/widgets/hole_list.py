@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
@@ -43,14 +44,43 @@ class HoleList(RowList):
         self.grades: dict[tuple[str, str], str] = {}
         """(query id, product id) -> the grade given since the order was made."""
         self._by_product: Mapping[str, Sequence[Hole]] = {}
+        self._gone: dict[tuple[str, str], Hole] = {}
+        """Those graded before the order was renewed: they return where a grade is taken back."""
+
+    def forget(self) -> None:
+        """Show nothing, and let nothing return."""
+        self._put(())
+        self._gone = {}
 
     def show(self, queue: Sequence[Hole]) -> None:
-        """Show another queue, the cursor on its first row."""
-        by_product: dict[str, list[Hole]] = defaultdict(list)
+        """Show the holes in another order, the cursor on the first row."""
+        self._gone |= {hole.pair: hole for hole in self.queue}
+        self._put(queue)
         for hole in queue:
-            by_product[hole.product_id].append(hole)
-        self.queue, self.grades, self._by_product = queue, {}, by_product
+            self._gone.pop(hole.pair, None)
+
+    def _put(self, queue: Sequence[Hole]) -> None:
+        self.queue, self.grades, self._by_product = queue, {}, _by_product(queue)
         self.place(0)
+        self.repaint()
+
+    def add(self, holes: Sequence[Hole]) -> None:
+        """Put those that are not shown where their swing belongs, the cursor on its product."""
+        known = {hole.pair for hole in self.queue}
+        more = [hole for hole in holes if hole.pair not in known]
+        if not more:
+            return
+        here, above = self.hole, self.cursor
+        queue = list(self.queue)
+        for hole in more:
+            queue.insert(bisect_right(queue, -abs(hole.swing), key=lambda h: -abs(h.swing)), hole)
+            self._gone.pop(hole.pair, None)
+        self.queue, self._by_product = queue, _by_product(queue)
+        cursor = queue.index(here) if here is not None else 0
+        if self.top:
+            # By as much as the cursor goes down the page does, too: no row in sight moves.
+            self.top += cursor - above
+        self.place(cursor)
         self.repaint()
 
     def know(self, grades: Mapping[tuple[str, str], str]) -> None:
@@ -62,8 +92,10 @@ class HoleList(RowList):
     def mark(self, verdict: Verdict, *, undone: bool = False) -> None:
         """Show what was just recorded, on every spelling of its query."""
         key = verdict.key
+        if undone:
+            self.add([h for h in self._gone.values() if _is_of(h, verdict.product_id, key)])
         for hole in self._by_product.get(verdict.product_id, ()):
-            if normalise_query(hole.query) == key:
+            if _is_of(hole, verdict.product_id, key):
                 if undone:
                     self.grades.pop(hole.pair, None)
                 else:
@@ -113,6 +145,17 @@ class HoleList(RowList):
             (ink, f"  {fit(printable(hole.query), query)}"),
             (ink, f"  {fit(shown, title)}"),
         )
+
+
+def _by_product(queue: Sequence[Hole]) -> Mapping[str, Sequence[Hole]]:
+    found: dict[str, list[Hole]] = defaultdict(list)
+    for hole in queue:
+        found[hole.product_id].append(hole)
+    return found
+
+
+def _is_of(hole: Hole, product_id: str, key: str) -> bool:
+    return hole.product_id == product_id and normalise_query(hole.query) == key
 
 
 def _rank(rank: int | None) -> str:

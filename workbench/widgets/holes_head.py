@@ -12,16 +12,26 @@ from workbench.widgets.painted import Painted, Piece, joined
 
 if TYPE_CHECKING:
     from engine.evaluation.holes import Holes
+    from workbench.holes import Followed
 
 
 class HolesHead(Painted):
-    """Three lines: the change and its bounds, what is judged, and what goes on."""
+    """Three lines: the change and its bounds, what is judged, and what goes on.
+
+    A fourth, the second, names the filters of Queries that are followed, where there are any.
+    """
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.names = ("", "")
         self.holes: Holes | None = None
         self.note: Piece = ("faint", "")
+        self.followed: Followed | None = None
+
+    def follow(self, followed: Followed) -> None:
+        """Say from now on which filters the queries have passed."""
+        self.followed = followed
+        self.set_class(bool(followed.says or followed.bar), "-following")
 
     def show(self, names: tuple[str, str], holes: Holes | None, note: Piece) -> None:
         self.names, self.holes, self.note = names, holes, note
@@ -29,7 +39,9 @@ class HolesHead(Painted):
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
-        lines = (self._change, self._judged, self._open)
+        lines = [self._change, self._judged, self._open]
+        if self.has_class("-following"):
+            lines.insert(1, self._filters)
         groups = lines[y]() if y < len(lines) else ()
         pieces = [("plain", " "), *joined(list(groups), width - 2)] if groups else []
         return self.line(pieces, width)
@@ -48,6 +60,16 @@ class HolesHead(Painted):
             [("faint", "bounds "), ("plain", f"[{change(low)}, {change(high)}]")],
             [("plain", f"n {found.queries:,}{which}")],
         ]
+
+    def _filters(self) -> Sequence[Sequence[Piece]]:
+        assert self.followed is not None
+        groups: list[Sequence[Piece]] = [
+            [("key", key), ("plain", f" {printable(text)}")] for key, text in self.followed.says
+        ]
+        if self.followed.bar:
+            groups.append([("warn", "not by the bar, which was picked by its change")])
+        head: Sequence[Piece] = [("faint", "filtered as Queries: "), *groups[0]]
+        return [head, *groups[1:]]
 
     def _judged(self) -> Sequence[Sequence[Piece]]:
         found = self.holes

@@ -9,17 +9,23 @@ from typing import Any
 from textual.message import Message
 
 from engine.catalog.queries import weight_of
+from engine.measures import PRIMARY
 from workbench.text import change, fit, measure, printable
 from workbench.widgets.painted import Piece
 from workbench.widgets.row_list import RowList
 
+Values = Mapping[str, float | None]
+
 
 @dataclass(frozen=True, slots=True)
 class QueryRow:
-    """One query's NDCG@10 on both sides (None where no judged product has a gain).
+    """One query on both sides.
 
-    `columns` are the query file's and the groups derived from the query, `deltas` measure ->
-    right minus left.
+    Attributes:
+        columns: the query file's, and the groups derived from the query.
+        lefts, rights, deltas: measure -> on the left, on the right, right minus left; None where
+            the measure has no value for the query.
+        measure: the one that `left`, `right` and `change` are of.
     """
 
     query_id: str
@@ -27,12 +33,34 @@ class QueryRow:
     split: str
     seen: bool
     columns: Mapping[str, str]
-    left: float | None
-    right: float | None
-    change: float | None
     rbo: float | None
-    judged: float | None
-    deltas: Mapping[str, float | None]
+    lefts: Values
+    rights: Values
+    deltas: Values
+    measure: str = PRIMARY
+
+    @property
+    def left(self) -> float | None:
+        return self.lefts.get(self.measure)
+
+    @property
+    def right(self) -> float | None:
+        return self.rights.get(self.measure)
+
+    @property
+    def change(self) -> float | None:
+        return self.deltas.get(self.measure)
+
+    @property
+    def judged(self) -> float | None:
+        """The lower judged@10 of the two sides: a comparison is as good as that."""
+        known = [share for share in self.judged_sides if share is not None]
+        return min(known) if known else None
+
+    @property
+    def judged_sides(self) -> tuple[float | None, float | None]:
+        """judged@10 on the left and on the right."""
+        return self.lefts.get(JUDGED), self.rights.get(JUDGED)
 
     @property
     def weight(self) -> float | None:
@@ -59,8 +87,10 @@ COLUMNS = (
     Column("left", "left", 6),
     Column("right", "right", 6),
     Column("rbo", "RBO", 5),
-    Column("judged", "judged", 6, falling=True),
+    Column("judged", "judged", 7, falling=True),
 )
+CHANGE = COLUMNS[0].field
+JUDGED = "judged@10"
 _BY_FIELD = {column.field: column for column in COLUMNS}
 _SHOWN = ("query", "split", "seen", "left", "right", "change", "rbo", "judged")
 _NUMBERS = ("left", "right", "change", "rbo", "judged")
@@ -81,7 +111,7 @@ class QueryTable(RowList):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.rows: list[QueryRow] = []
-        self.sorted_by = COLUMNS[0].field
+        self.sorted_by = CHANGE
         self.turned = False
 
     def show(self, rows: Sequence[QueryRow], sorted_by: str, turned: bool) -> None:
@@ -149,9 +179,9 @@ class QueryTable(RowList):
             "right": ("plain", measure(item.right)),
             "change": (ink, shown),
             "rbo": ("faint", measure(item.rbo, 2)),
-            "judged": ("faint", measure(item.judged, 2)),
+            "judged": ("faint", "→".join(measure(share, 2) for share in item.judged_sides)),
         }
-        pieces: list[Piece] = [("faint", "›" if row == self.cursor else " ")]
+        pieces: list[Piece] = [("faint", self.pointer(row))]
         for field, width_of in self._widths(width).items():
             name, text = cells[field]
             if field in _NUMBERS:
@@ -177,7 +207,9 @@ def in_order(rows: Sequence[QueryRow], field: str, turned: bool) -> list[QueryRo
     return by_query + without
 
 
-def rows_of(result: Mapping[str, Any], columns: Mapping[str, Mapping[str, str]]) -> list[QueryRow]:
+def rows_of(
+    result: Mapping[str, Any], columns: Mapping[str, Mapping[str, str]], measure: str = PRIMARY
+) -> list[QueryRow]:
     """The table's rows from the `eval` JSON; `columns` is query id -> the query file's columns."""
     return [
         QueryRow(
@@ -186,12 +218,11 @@ def rows_of(result: Mapping[str, Any], columns: Mapping[str, Mapping[str, str]])
             split=row.get("split") or "",
             seen=bool(row["seen"]),
             columns={**row.get("derived", {}), **columns.get(str(row["query_id"]), {})},
-            left=row["baseline"].get("ndcg@10"),
-            right=row["candidate"].get("ndcg@10"),
-            change=row["delta"].get("ndcg@10"),
             rbo=row.get("rbo", row["delta"].get("rbo")),
-            judged=row["candidate"].get("judged@10"),
+            lefts=row["baseline"],
+            rights=row["candidate"],
             deltas=row["delta"],
+            measure=measure,
         )
         for row in result.get("per_query", ())
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.strip import Strip
@@ -22,6 +23,7 @@ HEADER_MEASURES = (
     ("RBO ideal", "ideal", "rbo_ideal"),
 )
 UNJUDGED = "·"
+_SEEN = "trained or chosen on"
 OVERRULES, FLAGGED, GRADED = "≠", "!", "*"
 
 
@@ -135,11 +137,15 @@ class RankingList(RowList):
         return "strong" if self.has_focus else "plain"
 
     def _title_pieces(self, side: SideResult, width: int) -> list[Piece]:
-        seen: Piece = ("warn", "seen in training") if side.seen else ("faint", "unseen")
         name = printable(side.encoder)
         left: list[Piece] = [("strong", f"{'▸' if self.has_focus else ' '}{name}")]
         if self.standing_in and self.standing_in != side.encoder:
             left.append(("warn", f" for {printable(self.standing_in)}"))
+        seen: Piece = ("faint", "unseen")
+        if side.seen:
+            # In words where there is room: a mark that is missing would read as unseen.
+            taken = sum(cell_len(text) for _, text in left)
+            seen = ("warn", _SEEN if taken + len(_SEEN) + 3 <= width else "seen")
         return spread(left, (seen, ("plain", " ")), width)
 
     def row_pieces(self, row: int, width: int) -> Sequence[Piece]:

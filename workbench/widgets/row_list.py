@@ -91,6 +91,10 @@ class RowList(Painted, can_focus=True):
             return ""
         return "cursor" if self.has_focus else "cursor-idle"
 
+    def pointer(self, row: int) -> str:
+        """The mark before `row`: of several lists only the one that keys go to has one."""
+        return "›" if row == self.cursor and self.has_focus else " "
+
     # Painting
 
     def render_line(self, y: int) -> Strip:
