@@ -26,6 +26,7 @@ from engine.experiments.store import Store, held, settings_of
 from engine.measures.floor import search_floors
 from engine.training.outcome import Report, ShouldStop, check_stop
 from engine.training.recipe import Recipe
+from engine.training.rows import NOTHING, Products
 from engine.training.train import BaseVectors
 from engine.workspace import DEFAULT_GAINS
 
@@ -46,6 +47,7 @@ def crossval(
     rbo_p: float = 0.9,
     by: Sequence[str] = ("stratum",),
     fields: Fields | None = None,
+    products: Products = NOTHING,
     progress: Report | None = None,
     should_stop: ShouldStop | None = None,
     devices: Sequence[str | None] = (None,),
@@ -63,6 +65,7 @@ def crossval(
         unchanged: a |delta| up to this counts as unchanged.
         by: query columns whose values are reported apart.
         fields: single fields of the products, for the cosines of queries with them.
+        products: descriptions and categories, where the recipe reads them.
         devices: where folds run, as torch names them ("cuda:0"), None for the best there is. With
             several, as many folds run at once, a process each.
         progress: dicts as of `train`, with `fold`, `seed`, `run`, `runs` and `eta_s` of the whole.
@@ -85,7 +88,9 @@ def crossval(
     with held(out_dir):
         store = Store(
             out_dir,
-            settings_of(recipe, base_dir, texts, scored, folds, gains, rbo_p, fields or {}),
+            settings_of(
+                recipe, base_dir, texts, scored, folds, gains, rbo_p, fields or {}, products
+            ),
         )
         store.write_qrels(scored, gains, texts)
         vectors = base_vectors or _encode_base(base_dir, texts, devices[0], report, stop)
@@ -99,6 +104,7 @@ def crossval(
             gains,
             rbo_p,
             fields or {},
+            products,
         )
         run_baselines(setting, store, bm25, devices[0], report, stop)
         _runs(setting, store, folds, seeds, devices, report, stop)

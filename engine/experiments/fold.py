@@ -22,6 +22,7 @@ from engine.index.matrix import VectorMatrix, best
 from engine.measures.query import measure_search
 from engine.training.outcome import Report, ShouldStop, check_stop
 from engine.training.recipe import Recipe
+from engine.training.rows import NOTHING, Products
 from engine.training.train import BaseVectors, train
 
 DEPTH = 1000
@@ -46,6 +47,7 @@ class Setting:
     gains: Mapping[str, float]
     rbo_p: float
     fields: Fields = field(default_factory=dict)
+    products: Products = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ def run_fold(
             report=report,
             should_stop=stop,
             base_vectors=setting.base,
+            products=setting.products,
             gains=setting.gains,
             device=device,
         )

@@ -25,6 +25,7 @@ from engine.index.store import catalog_hash
 from engine.records import Records
 from engine.training.examples import queries_hash
 from engine.training.recipe import Recipe
+from engine.training.rows import Products
 from engine.workspace import Workspace, unwritable
 
 LOCK = ".running.lock"
@@ -43,11 +44,15 @@ def settings_of(
     gains: Mapping[str, float],
     rbo_p: float,
     fields: Fields,
+    products: Products,
 ) -> dict[str, Any]:
     """What two runs must share for their folds to be one experiment. Seeds may be added later."""
     what = recipe.to_json()
     what.pop("summary")
     what["parameters"].pop("seed", None)
+    read = {"categories": products.categories} if recipe.get("strata", "") == "category" else {}
+    if recipe.get("descriptions", 0):
+        read["descriptions"] = products.descriptions
     return {
         "recipe": what,
         "base": fingerprint(base_dir),
@@ -57,6 +62,7 @@ def settings_of(
         "gains": dict(gains),
         "rbo_p": rbo_p,
         "fields": {name: _digest(sorted(texts.items())) for name, texts in fields.items()},
+        **{name: _digest(sorted(texts.items())) for name, texts in read.items()},
     }
 
 

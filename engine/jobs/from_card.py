@@ -20,6 +20,7 @@ from engine.jobs.material import (
     read_basket,
     read_judged,
     read_merged,
+    read_products,
     read_texts,
     seed_of,
     source_of,
@@ -243,7 +244,8 @@ def _hashes(ws: Workspace, recipe: Recipe, params: Mapping[str, Any]) -> dict[st
     seed = int(params["seed"])
     if params["source"] == "judgments":
         queries = read_judged(ws)
-        examples = judged_rows(queries, texts, recipe, seed)
+        products = read_products(ws)
+        examples = judged_rows(queries, texts, recipe, seed, ws.settings.gains, products)
     else:
         from engine.training.flags import flag_examples
 

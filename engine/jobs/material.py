@@ -13,9 +13,10 @@ from engine.encoders.registry import BASE
 from engine.errors import RankbenchError, UsageError
 from engine.records import Merged, Records, Verdicts, merge
 from engine.training.basket import SOURCES, TOP, Basket, Top, basket
-from engine.training.examples import Examples, build_examples
+from engine.training.examples import Examples
 from engine.training.flags import replay_count
 from engine.training.recipe import Recipe, load_recipe
+from engine.training.rows import Products, rows_of
 from engine.workspace import Workspace
 
 _AHEAD = 512
@@ -73,6 +74,22 @@ def read_texts(ws: Workspace) -> tuple[dict[str, str], str]:
     items = read_items(ws, ["product_id", "text"])
     texts = dict(zip(items["product_id"].to_list(), items["text"].to_list(), strict=True))
     return texts, catalog_hash(ws)
+
+
+def read_products(ws: Workspace) -> Products:
+    """What else of the catalog a recipe may read."""
+    from engine.catalog.template import Template
+    from engine.index.store import read_items
+
+    items = read_items(ws)
+    ids = items["product_id"].to_list()
+
+    def texts(column: str) -> dict[str, str]:
+        if column not in items.columns:
+            return {}
+        return dict(zip(ids, Template(column).render(items).to_list(), strict=True))
+
+    return Products(texts("description"), texts("category"))
 
 
 def read_basket(
@@ -136,26 +153,26 @@ def read_judged(ws: Workspace, until: Until | None = None) -> list[JudgedQuery]:
 
 
 def judged_rows(
-    queries: Sequence[JudgedQuery], texts: Mapping[str, str], recipe: Recipe, seed: int
+    queries: Sequence[JudgedQuery],
+    texts: Mapping[str, str],
+    recipe: Recipe,
+    seed: int,
+    gains: Mapping[str, float],
+    products: Products,
 ) -> Examples:
     """The rows of a run on judgments alone, replay apart.
 
     Raises:
         RankbenchError: they give none.
     """
-    return build_examples(
-        [query for query in queries if query.split == "train"],
-        texts,
-        max_per_query=recipe["max_per_query"],
-        negatives=1 if recipe.loss == "flags" else recipe["negatives"],
-        seed=seed,
-    )
+    train = [query for query in queries if query.split == "train"]
+    return rows_of(recipe, train, texts, gains, products, seed)
 
 
 def _judged_basket(ws: Workspace, recipe: Recipe, texts: Mapping[str, str], seed: int) -> Basket:
     queries = read_judged(ws)
     try:
-        examples = judged_rows(queries, texts, recipe, seed)
+        examples = judged_rows(queries, texts, recipe, seed, ws.settings.gains, read_products(ws))
     except RankbenchError as error:
         return Basket(source="judgments", refusal=error.what, todo=error.todo)
     rows = len(examples.rows)

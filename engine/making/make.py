@@ -122,10 +122,12 @@ def add_judgments(
     queries: Path | None,
     scale: str | None,
     query_set: str = "",
+    weight: float = 1.0,
 ) -> findings.JudgmentFindings:
     """Read a judgment file into a workspace that is there.
 
     Args:
+        weight: how often the file's rows count in training.
         query_set: a name that the file's queries are to have together.
     """
     from engine.formats.judgments import read_judgments
@@ -136,7 +138,7 @@ def add_judgments(
         check_name(query_set)
     judged = read_judgments(file, queries=queries, scale=scale)
     known = read_items(workspace, ["product_id"])["product_id"].to_list()
-    imported = read_judged(workspace, judged, file)
+    imported = read_judged(workspace, judged, file, weight)
     named = None
     if query_set:
         named = name_queries(workspace, query_set, judged.queries["query"].to_list())
@@ -161,13 +163,15 @@ def name_queries(workspace: Workspace, name: str, texts: Sequence[str]) -> findi
     return findings.Named(name, size, before, tuple(unknown))
 
 
-def read_judged(workspace: Workspace, judged: JudgmentFile, source: Path) -> findings.Imported:
+def read_judged(
+    workspace: Workspace, judged: JudgmentFile, source: Path, weight: float = 1.0
+) -> findings.Imported:
     """Add a judgment file to the records and give its new queries a split."""
     from engine.records import Records, Verdicts, merge
 
     with Records(workspace.records_path) as records:
         before = records.judged_queries()
-        added = records.add_judgments(judged, source.resolve())
+        added = records.add_judgments(judged, source.resolve(), weight=weight)
         assigned = records.assign_missing_splits()
         after = records.judged_queries()
     splits = Counter(query.split for query in after)

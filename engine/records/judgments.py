@@ -21,6 +21,7 @@ from engine.catalog.queries import (
     judgments_hash,
     weight_of,
 )
+from engine.records.judgment_files import RAW_SCALES, SourceFile, read_file, targets_of
 from engine.records.logs import SearchLogs
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ _UNDONE = f"SELECT CAST(source AS INTEGER) FROM imports WHERE kind = '{_UNDO}' A
 # Ids grow with every import and a pair occurs once in each, so the largest id is the newest.
 # (SQLite takes the bare columns from the row of the single max().)
 _NEWEST_JUDGMENTS = f"""
-SELECT query_id, product_id, grade, max(id) AS place FROM judgments
+SELECT query_id, product_id, grade, import_id, value, max(id) AS place FROM judgments
 WHERE query_set = ? AND import_id <= ? AND import_id NOT IN ({_UNDONE})
 GROUP BY query_id, product_id ORDER BY query_id, place
 """
@@ -72,7 +73,9 @@ class Judgments(Protocol):
 class Records(SearchLogs):
     """The judgments, queries, splits and search logs in `records.db`."""
 
-    def add_judgments(self, file: Judgments, source: Path, query_set: str = "default") -> Added:
+    def add_judgments(
+        self, file: Judgments, source: Path, query_set: str = "default", weight: float = 1.0
+    ) -> Added:
         """Append a file's judgments and queries as one import, or nothing at all.
 
         Queries are matched to known ones by text, so that the ids of two files may overlap or
@@ -81,6 +84,7 @@ class Records(SearchLogs):
         Args:
             file: what `read_judgments` gave.
             source: the file it came from; its name and SHA-256 are kept.
+            weight: how often its rows count in training.
 
         Returns:
             The import's number, and which of the file's query ids are others here.
@@ -97,6 +101,7 @@ class Records(SearchLogs):
             # Made ids were nobody's, so nothing is to be told of them.
             changes = ({}, {}) if file.made_ids else joined_and_renamed(ids, known)
             kept = {"scale": file.scale, "grades": dict(file.mapping)}
+            kept |= {"weight": weight} if weight != 1 else {}
             kept |= {"query_ids": changes[0] | changes[1]} if any(changes) else {}
             cursor = connection.execute(
                 "INSERT INTO imports (kind, query_set, source, sha256, mapping, counts, created)"
@@ -183,9 +188,14 @@ class Records(SearchLogs):
             splits = self.splits(query_set)
             texts = self._texts(query_set, last)
             rows = self._query(_NEWEST_JUDGMENTS, query_set, last, last)
+            files = self._files()
         grades: dict[str, dict[str, str]] = {}
-        for query_id, product, grade, _ in rows:
+        of: dict[str, dict[str, SourceFile]] = {}
+        for query_id, product, grade, number, *_ in rows:
             grades.setdefault(query_id, {})[product] = grade
+            of.setdefault(query_id, {})[product] = files[number]
+        raw = [row for row in rows if files[row[3]].scale in RAW_SCALES]
+        targets = targets_of(((q, p, number, value) for q, p, _, number, value, _ in raw), files)
         asked = {query_id: texts[query_id][0] for query_id in grades}
         searches = self.searches_of(asked) if logged else {}
         return [
@@ -195,6 +205,9 @@ class Records(SearchLogs):
                 splits.get(query_id, ""),
                 grades[query_id],
                 _columns(texts[query_id][1], searches.get(query_id)),
+                targets=targets.get(query_id, {}),
+                sources={product: file.name for product, file in of[query_id].items()},
+                file_weights={p: f.weight for p, f in of[query_id].items() if f.weight != 1},
             )
             for query_id in sorted(grades)
         ]
@@ -263,6 +276,11 @@ class Records(SearchLogs):
     def judgments_hash(self, query_set: str = "default") -> str:
         """`engine.catalog.queries.judgments_hash` of the imported judgments."""
         return judgments_hash(self.judged_queries(query_set))
+
+    def _files(self) -> dict[int, SourceFile]:
+        """Import number -> what is kept of its file."""
+        rows = self._query("SELECT id, source, mapping FROM imports")
+        return {number: read_file(source, mapping) for number, source, mapping in rows}
 
     def _texts(
         self, query_set: str, last: int, *, undone: bool = False

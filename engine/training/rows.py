@@ -30,6 +30,9 @@ class Products:
     categories: Mapping[str, str] = field(default_factory=dict)
 
 
+NOTHING = Products()
+
+
 @dataclass(frozen=True, slots=True)
 class ScoredList:
     """A query and products that a teacher scored for it.

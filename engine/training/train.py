@@ -26,7 +26,7 @@ from engine.training.finish import Material, lineage, make_card, make_note, save
 from engine.training.outcome import Best, Boldest, Cancelled, Report, ShouldStop, check_stop
 from engine.training.recipe import Recipe
 from engine.training.remarks import many
-from engine.training.rows import Products, Taught, rows_of, rows_of_basket, rows_of_lists
+from engine.training.rows import NOTHING, Products, Taught, rows_of, rows_of_basket, rows_of_lists
 from engine.training.vectors import BaseVectors, base_hits, base_scores, known_vectors
 from engine.workspace import DEFAULT_GAINS
 
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 __all__ = ["BaseVectors", "Cancelled", "TrainResult", "train"]
 
-NOTHING = Products()
 _UNINDEXED_DEV = 1000
 
 

@@ -127,6 +127,7 @@ def run(workspace: Workspace, asked: Asked, place: Path) -> CrossvalResult:
     from engine.experiments.store import clear
     from engine.index.build import build_index, load_matrix
     from engine.index.store import read_items
+    from engine.jobs.material import read_products
     from engine.ranking.sides import open_full_text_side
     from engine.records import Records
 
@@ -156,6 +157,7 @@ def run(workspace: Workspace, asked: Asked, place: Path) -> CrossvalResult:
             rbo_p=workspace.settings.rbo_p,
             by=asked.by,
             fields=field_texts(workspace),
+            products=read_products(workspace),
             progress=paint,
             devices=asked.devices,
         )

@@ -31,6 +31,12 @@ from workbench.commands.verdicts import when
     help="Name the file's queries, for `eval --set NAME`; a name's newest file counts.",
 )
 @click.option(
+    "--weight",
+    type=click.FloatRange(0, 100, min_open=True),
+    default=1.0,
+    help="How often the file's judgments count in training: 2 twice, .5 half of them.",
+)
+@click.option(
     "--undo", is_flag=True, help="Take back the newest import of judgments, or the newest log."
 )
 @json_option
@@ -42,6 +48,7 @@ def command(
     queries: Path | None,
     scale: str | None,
     query_set: str,
+    weight: float,
     undo: bool,
     as_json: bool,
 ) -> None:
@@ -56,6 +63,8 @@ def command(
     Nothing is overwritten: the newest judgment of a query and product counts, and with --undo, in
     the place of FILE, what the newest import of judgments, or log, replaced counts again.
     """
+    if weight != 1 and kind != "judgments":
+        raise UsageError("--weight goes with judgments.", "Leave it out.")
     if undo:
         undo_import(workspace, kind, file, as_json)
         return
@@ -74,7 +83,7 @@ def command(
             raise UsageError("--set goes with judgments and queries.", "Leave it out.")
         import_flags(workspace, file, queries, scale, as_json)
         return
-    found = add_judgments(workspace, file, queries, scale, query_set)
+    found = add_judgments(workspace, file, queries, scale, query_set, weight)
     if as_json:
         emit_json(found.to_json())
     else:

@@ -35,7 +35,7 @@ def command(name: str | None, as_json: bool) -> None:
     rows = []
     for key, value in recipe.parameters.items():
         about = PARAMETERS[key]
-        rows.append([key, written(value), f"{about.low:g} to {about.high:g}", about.help])
+        rows.append([key, written(value), about.range, about.help])
     table(["setting", "value", "from, to", "meaning"], rows, left=4)
     say()
     if rows:
