@@ -257,13 +257,13 @@ class BasketKnown(Message):
     def __init__(
         self,
         choice: Any,
-        recipes: Sequence[str],
+        recipes: Mapping[str, Sequence[str]],
         basket: Any | None,
         trouble: Trouble | None = None,
     ) -> None:
         super().__init__()
         self.choice = choice
-        self.recipes = tuple(recipes)
+        self.recipes = recipes
         self.basket = basket
         self.trouble = trouble
 

@@ -135,7 +135,7 @@ class Trainer:
             try:
                 message = BasketKnown(choice, _recipes(), self._basket(choice))
             except Exception as error:
-                message = BasketKnown(choice, (), None, trouble_of(error))
+                message = BasketKnown(choice, {}, None, trouble_of(error))
             with self._condition:
                 overtaken = self._wanted is not None
             if not overtaken:
@@ -154,7 +154,9 @@ class Trainer:
         return Asker(self._searcher, str(params.get("base") or "base"))
 
 
-def _recipes() -> tuple[str, ...]:
+def _recipes() -> dict[str, tuple[str, ...]]:
+    """Source -> the recipes that train on it."""
     from engine.training.recipe import list_recipes
 
-    return tuple(recipe.name for recipe in list_recipes())
+    found = list_recipes()
+    return {source: tuple(r.name for r in found if source in r.sources) for source in SOURCES}

@@ -28,9 +28,14 @@ def source_of(recipe: Recipe, params: Mapping[str, Any]) -> str:
     Raises:
         UsageError: there is no such source.
     """
-    source = str(params.get("source") or ("flags" if recipe.loss == "flags" else "judgments"))
+    source = str(params.get("source") or recipe.sources[0])
     if source not in SOURCES:
         raise UsageError(f"There is no source {source!r}.", f"Choose one of {', '.join(SOURCES)}.")
+    if source not in recipe.sources:
+        raise UsageError(
+            f"Recipe {recipe.name} does not train on {source}.",
+            f"It takes {' or '.join(recipe.sources)}; for verdicts there is the recipe flags.",
+        )
     return source
 
 

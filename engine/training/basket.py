@@ -20,7 +20,7 @@ from engine.training.near import SPLITS, Near, NearQueries
 from engine.training.recipe import Recipe
 
 TOP = 10
-SOURCES = ("judgments", "flags", "both")
+SOURCES = ("judgments", "flags", "both", "log")
 HELD_OUT = ("test", "dev")
 """Splits that nothing is trained on unasked."""
 

@@ -15,6 +15,8 @@ LOSSES = (
     "infonce", "contrastive", "hard-negatives", "triplet", "cosine", "cosent", "listwise",
     "distill", "adapter", "flags",
 )  # fmt: skip
+VERDICT_LOSSES = ("flags", "infonce", "hard-negatives", "triplet", "adapter")
+"""Losses whose rows are a right and a wrong result: what a verdict gives."""
 _HERE = Path(__file__).parent / "recipes"
 
 
@@ -40,6 +42,17 @@ class Recipe:
     def get(self, key: str, default: Any) -> Any:
         """The parameter's value, `default` where the recipe has no such parameter."""
         return self.parameters.get(key, default)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """What it can be trained on, its own first: "judgments", "flags", "both" or "log"."""
+        if self.loss == "distill":
+            return ("log",)
+        if self.loss == "flags":
+            return ("flags", "both", "judgments")
+        if self.loss in VERDICT_LOSSES:
+            return ("judgments", "flags", "both")
+        return ("judgments",)
 
     def with_set(self, assignments: Sequence[str]) -> Recipe:
         """This recipe with `key=value` texts applied, later ones winning.

@@ -117,7 +117,7 @@ def press(browser: Any, keys: str) -> None:
 
 def test_without_the_token_the_browser_shows_nothing(browser: Any, server: Served) -> None:
     browser.get(server.address)
-    assert "rankbench" not in browser.page_source and "xterm" not in browser.page_source
+    assert "xterm" not in browser.page_source and "app-websocket" not in browser.page_source
     assert browser.execute_script("return window.sockets") == []
 
 

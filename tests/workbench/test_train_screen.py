@@ -50,7 +50,7 @@ async def test_what_is_chosen_is_whole_in_80_columns(make_app, flagged) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await opened(app, pilot)
         for source in SOURCES:
-            for recipe in screen.recipes:
+            for recipe in screen.recipes[source]:
                 for held_out in (False, True):
                     screen.choice = Choice(recipe, source, include_test=held_out)
                     screen.renew()

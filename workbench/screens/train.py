@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -65,7 +66,7 @@ class TrainScreen(Screen[None]):
     def __init__(self) -> None:
         super().__init__()
         self.choice = Choice()
-        self.recipes: tuple[str, ...] = (RECIPE,)
+        self.recipes: Mapping[str, Sequence[str]] = {}
         self.basket: Basket | None = None
         self.trouble: Trouble | None = None
         self.head = BasketHead(id="head")
@@ -130,10 +131,14 @@ class TrainScreen(Screen[None]):
         self.rows.show(None, self.choice.deselected)
 
     def action_source(self) -> None:
-        self._choose(source=after(SOURCES, self.choice.source))
+        source = after(SOURCES, self.choice.source)
+        able = self.recipes.get(source, (self.choice.recipe,))
+        known = self.choice.recipe in able
+        self._choose(source=source, recipe=self.choice.recipe if known else RECIPE)
 
     def action_recipe(self) -> None:
-        self._choose(recipe=after(self.recipes, self.choice.recipe))
+        able = self.recipes.get(self.choice.source, (self.choice.recipe,))
+        self._choose(recipe=after(able, self.choice.recipe))
 
     def action_held_out(self) -> None:
         if self.choice.source == "judgments":

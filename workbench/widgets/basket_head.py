@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from engine.training.basket import Basket
     from workbench.training import Choice
 
-FROM = {"flags": "verdicts", "both": "verdicts, judgments", "judgments": "judgments"}
+FROM = {"flags": "verdicts", "both": "verdicts, judged", "judgments": "judgments"}
 
 
 class BasketHead(Painted):
@@ -39,12 +39,12 @@ class BasketHead(Painted):
 def _chosen(choice: Choice) -> list[Sequence[Piece]]:
     """What is chosen, each behind its key; in 80 columns all of it, but for a long name."""
     chosen: list[Sequence[Piece]] = [
-        (("strong", "Train on "), ("key", "<o>"), ("plain", f" {FROM[choice.source]}")),
+        (("strong", "From "), ("key", "<o>"), ("plain", f" {FROM[choice.source]}")),
         (("key", "<p>"), ("plain", f" {printable(choice.recipe)}")),
         (("key", "<n>"), ("plain", f" {printable(choice.name) or 'name'}")),
     ]
     if choice.source != "judgments":
-        said = ("warn", " dev, test too") if choice.include_test else ("plain", " no dev or test")
+        said = ("warn", " dev/test too") if choice.include_test else ("plain", " no dev/test")
         chosen.insert(2, (("key", "<v>"), said))
     return chosen
 
