@@ -109,6 +109,12 @@ def tiny_encoder_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_encoder(tmp_path_factory.mktemp("encoders") / "tiny")
 
 
+@pytest.fixture(scope="session")
+def deep_encoder_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`make_encoder` with three layers."""
+    return make_encoder(tmp_path_factory.mktemp("encoders") / "deep", layers=3)
+
+
 @pytest.fixture
 def tiny_workspace(
     tmp_path: Path,
@@ -117,6 +123,26 @@ def tiny_workspace(
     tiny_queries: list[JudgedQuery],
 ) -> Workspace:
     """A workspace of the tiny shop: items, judgments with splits, the tiny encoder as its base."""
+    return _tiny_shop(tmp_path, tiny_encoder_dir, tiny_texts, tiny_queries)
+
+
+@pytest.fixture
+def deep_workspace(
+    tmp_path: Path,
+    deep_encoder_dir: Path,
+    tiny_texts: dict[str, str],
+    tiny_queries: list[JudgedQuery],
+) -> Workspace:
+    """The same with three layers in its base."""
+    return _tiny_shop(tmp_path, deep_encoder_dir, tiny_texts, tiny_queries)
+
+
+def _tiny_shop(
+    tmp_path: Path,
+    encoder_dir: Path,
+    tiny_texts: dict[str, str],
+    tiny_queries: list[JudgedQuery],
+) -> Workspace:
     import polars as pl
 
     from engine.formats.judgments import read_judgments
@@ -124,7 +150,7 @@ def tiny_workspace(
     from engine.records import Records
 
     ws = create(tmp_path / "shop", Settings(name="tiny"))
-    shutil.copytree(tiny_encoder_dir, ws.encoders_dir / "base")
+    shutil.copytree(encoder_dir, ws.encoders_dir / "base")
     write_card(ws.encoders_dir / "base", Card(name="base", base="tiny"))
     write_items(
         ws,

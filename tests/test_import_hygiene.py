@@ -23,6 +23,8 @@ HEAVY = (
     "textual",
     "rich",
     "datasets",
+    "onnx",
+    "onnxruntime",
 )
 
 
@@ -52,6 +54,7 @@ def test_every_command_module_is_light() -> None:
 
 def test_the_app_paints_before_torch_is_there() -> None:
     heavy = {"torch", "transformers", "sentence_transformers", "lancedb", "polars", "scipy"}
+    heavy |= {"onnx", "onnxruntime"}
     assert not modules_after("import workbench.app") & heavy
 
 

@@ -40,6 +40,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("report", "Write a page of what both sides do to the judged queries."),
     "present": ("present", "Open the app on its queries for a room of people."),
     "serve": ("serve", "Put the app in a browser; read-only unless told otherwise."),
+    "compress": ("compress", "Make an encoder smaller and faster, or measure every way to."),
     "crossval": ("crossval", "Out-of-fold scores of a training recipe."),
     "train": ("train", "Fine-tune an encoder from flags or judgments."),
     "jobs": ("jobs", "Show background work; cancel it or read its log."),

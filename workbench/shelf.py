@@ -49,6 +49,11 @@ class EncoderRow:
         return (self.info.card and self.info.card.recipe) or {}
 
     @property
+    def made_by(self) -> str:
+        """The recipe's name, or how it was made smaller."""
+        return self.info.card.made_by if self.info.card else ""
+
+    @property
     def scores(self) -> Mapping[str, Any]:
         return self.info.card.scores if self.info.card else {}
 

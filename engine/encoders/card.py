@@ -42,6 +42,9 @@ class Card:
             was indexed; empty where none was.
         asked: what the run was asked to train on, beside the recipe: "source", "include_test",
             "deselected" ([[query, product], ...]).
+        compression: how it was made smaller or faster than its base: "method", "dim", "layers",
+            "steps", and "measured" beside its base; empty where it was not.
+        licence: as its base's own page names it, "" where that says nothing.
     """
 
     name: str
@@ -61,6 +64,13 @@ class Card:
     note: str = ""
     verdict: Mapping[str, Any] = field(default_factory=dict)
     asked: Mapping[str, Any] = field(default_factory=dict)
+    compression: Mapping[str, Any] = field(default_factory=dict)
+    licence: str = ""
+
+    @property
+    def made_by(self) -> str:
+        """The recipe, or the method that made it smaller; "" where it was added as it is."""
+        return str((self.recipe or {}).get("name") or self.compression.get("method") or "")
 
     def seen_queries(self) -> tuple[str, ...]:
         """Every query that trained or chose these weights, or a parent's."""

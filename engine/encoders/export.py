@@ -13,7 +13,7 @@ from engine.workspace import Workspace, unwritable
 
 Progress = Callable[[int, int], None]
 # Weights, settings, vocabularies and a model's own page.
-_SUFFIXES = {".safetensors", ".bin", ".json", ".jinja", ".txt", ".model", ".md"}
+_SUFFIXES = {".safetensors", ".onnx", ".bin", ".json", ".jinja", ".txt", ".model", ".md"}
 _BLOCK = 8 * 1024 * 1024
 
 

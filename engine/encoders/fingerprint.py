@@ -7,6 +7,8 @@ from pathlib import Path
 
 from engine.errors import RankbenchError
 
+GRAPH = "int8.onnx"
+"""The file that makes an encoder directory a quantised one (`engine.encoders.quantised`)."""
 _TOKENIZER = (
     "tokenizer.json",
     "tokenizer_config.json",
@@ -29,8 +31,8 @@ def fingerprint(directory: Path) -> str:
     """Hash an encoder directory's weights, tokenizer and configuration.
 
     Returns:
-        16 hexadecimal digits of a SHA-256 over (relative name, content) pairs. Cards, read-mes and
-        absolute paths do not enter.
+        16 hexadecimal digits of a SHA-256 over (relative name, content) pairs, an int8 graph's
+        too. Cards, read-mes and absolute paths do not enter.
 
     Raises:
         RankbenchError: the directory holds no safetensors weights.
@@ -40,6 +42,8 @@ def fingerprint(directory: Path) -> str:
         for path in directory.rglob("*")
         if path.suffix == ".safetensors" or path.name in (*_TOKENIZER, *_CONFIGURATION)
     )
+    if (directory / GRAPH).is_file():
+        files.append(directory / GRAPH)
     if not any(path.suffix == ".safetensors" for path in files):
         raise RankbenchError(
             f"{directory} holds no safetensors weights.",

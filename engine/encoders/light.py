@@ -19,37 +19,65 @@ if TYPE_CHECKING:
     import torch
 
     Weights = dict[str, torch.Tensor]
+    # A linear layer by its name in the weights: [batch, tokens, in] -> [batch, tokens, out].
+    Project = Callable[[torch.Tensor, str], torch.Tensor]
+    Adapt = Callable[[Weights], tuple[Weights, Project]]
 
 # On two cores 16 short texts are quicker than 32 or 64: their activations stay in the cache.
 _BATCH = 16
 
 
-def load_light(directory: Path) -> LightEncoder | None:
-    """Read `directory` if its architecture is one this module knows, else return None."""
+def load_light(directory: Path, adapt: Adapt | None = None) -> LightEncoder | None:
+    """Read `directory` if its architecture is one this module knows, else return None.
+
+    Args:
+        adapt: what to make of the weights; by default they are used as they are.
+    """
     try:
-        modules = json.loads((directory / "modules.json").read_text(encoding="utf-8"))
-        stack = [(entry["type"].rsplit(".", 1)[-1], directory / entry["path"]) for entry in modules]
-        config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
-        if not (_is_plain_bert(config) and (directory / "tokenizer.json").is_file()):
-            return None
-        return LightEncoder(directory, config, stack)
+        config, stack = read_stack(directory)
+        return LightEncoder(directory, config, stack, adapt or plain)
     except (OSError, KeyError, ValueError, TypeError):
         return None
+
+
+def read_stack(directory: Path) -> tuple[dict[str, Any], list[tuple[str, Path]]]:
+    """The Transformer's config, and the kind and directory of each module.
+
+    Raises:
+        OSError, KeyError, ValueError, TypeError: an architecture that this module does not know.
+    """
+    modules = json.loads((directory / "modules.json").read_text(encoding="utf-8"))
+    stack = [(entry["type"].rsplit(".", 1)[-1], directory / entry["path"]) for entry in modules]
+    config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+    if not (_is_plain_bert(config) and (directory / "tokenizer.json").is_file()):
+        raise ValueError(config.get("model_type"))
+    if stack[0][0] != "Transformer":
+        raise ValueError(stack[0][0])
+    return config, stack
+
+
+def plain(weights: Weights) -> tuple[Weights, Project]:
+    """The weights and the linear layers as they are."""
+    from torch.nn.functional import linear
+
+    return weights, lambda x, name: linear(x, weights[f"{name}.weight"], weights[f"{name}.bias"])
 
 
 class LightEncoder:
     """The forward pass of a BERT sentence encoder on the CPU."""
 
     def __init__(
-        self, directory: Path, config: dict[str, Any], stack: Sequence[tuple[str, Path]]
+        self,
+        directory: Path,
+        config: dict[str, Any],
+        stack: Sequence[tuple[str, Path]],
+        adapt: Adapt,
     ) -> None:
-        self._tokenizer, self._max_length = _tokenizer(directory, config)
-        self._weights = _weights(directory / "model.safetensors")
+        self._tokenizer, self._max_length = read_tokenizer(directory, config)
+        self._weights, self._project = adapt(read_weights(directory / "model.safetensors"))
         self._config = config
         self._heads = [_head(kind, path) for kind, path in stack[1:]]
-        if stack[0][0] != "Transformer":
-            raise ValueError(stack[0][0])
-        self._query_prompt, self._document_prompt = _prompts(directory)
+        self._query_prompt, self._document_prompt = read_prompts(directory)
         self.dim = int(self.encode_queries(["probe"]).shape[1])
 
     def encode_queries(self, texts: Sequence[str]) -> np.ndarray:
@@ -80,8 +108,8 @@ class LightEncoder:
         for row, tokens in enumerate(encoded):
             ids[row, : len(tokens)] = torch.tensor(tokens)
             mask[row, : len(tokens)] = True
-        hidden = _bert(self._weights, self._config, ids, None if mask.all() else mask)
-        vector = hidden
+        allowed = None if mask.all() else mask
+        vector = _bert(self._weights, self._project, self._config, ids, allowed).float()
         for head in self._heads:
             vector = head(vector, mask)
         norms = vector.norm(dim=1, keepdim=True).clamp_min(1e-12)
@@ -97,7 +125,12 @@ def _is_plain_bert(config: dict[str, Any]) -> bool:
     )
 
 
-def _tokenizer(directory: Path, config: dict[str, Any]) -> tuple[Any, int]:
+def read_tokenizer(directory: Path, config: dict[str, Any]) -> tuple[Any, int]:
+    """The tokenizer, truncating and without padding, and the most tokens it gives.
+
+    Raises:
+        ValueError: the model wants lower-casing that the tokenizer does not do.
+    """
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
@@ -118,7 +151,8 @@ def _tokenizer(directory: Path, config: dict[str, Any]) -> tuple[Any, int]:
     return tokenizer, length
 
 
-def _weights(path: Path) -> Weights:
+def read_weights(path: Path) -> Weights:
+    """BERT's weights in float32 by their names, without the prefix `bert.`."""
     from safetensors.torch import load_file
 
     found = {name.removeprefix("bert."): value.float() for name, value in load_file(path).items()}
@@ -128,7 +162,8 @@ def _weights(path: Path) -> Weights:
     return found
 
 
-def _prompts(directory: Path) -> tuple[str, str]:
+def read_prompts(directory: Path) -> tuple[str, str]:
+    """What goes before a query and before a document, "" for nothing."""
     path = directory / "config_sentence_transformers.json"
     settings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     prompts = settings.get("prompts") or {}
@@ -141,7 +176,7 @@ def _prompts(directory: Path) -> tuple[str, str]:
 
 def _head(kind: str, path: Path) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
     if kind == "Pooling":
-        return _pooling(json.loads((path / "config.json").read_text(encoding="utf-8")))
+        return _pooling(pooling_mode(path))
     if kind == "Dense":
         return _dense(path)
     if kind == "Normalize":
@@ -149,7 +184,13 @@ def _head(kind: str, path: Path) -> Callable[[torch.Tensor, torch.Tensor], torch
     raise ValueError(f"module {kind}")
 
 
-def _pooling(config: dict[str, Any]) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+def pooling_mode(path: Path) -> str:
+    """How a Pooling module makes one vector of many: "mean" or "cls".
+
+    Raises:
+        ValueError: in a way that this module does not know.
+    """
+    config = json.loads((path / "config.json").read_text(encoding="utf-8"))
     mode = config.get("pooling_mode")
     if mode is None:
         chosen = [k for k, v in config.items() if k.startswith("pooling_mode_") and v is True]
@@ -157,10 +198,14 @@ def _pooling(config: dict[str, Any]) -> Callable[[torch.Tensor, torch.Tensor], t
         mode = names[chosen[0]] if len(chosen) == 1 else chosen
     if config.get("include_prompt", True) is not True:
         raise ValueError("pooling without the prompt")
+    if mode not in ("mean", "cls"):
+        raise ValueError(f"pooling {mode}")
+    return str(mode)
+
+
+def _pooling(mode: str) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
     if mode == "cls":
         return lambda hidden, mask: hidden[:, 0]
-    if mode != "mean":
-        raise ValueError(f"pooling {mode}")
 
     def mean(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         weight = mask.unsqueeze(-1).to(hidden.dtype)
@@ -169,31 +214,43 @@ def _pooling(config: dict[str, Any]) -> Callable[[torch.Tensor, torch.Tensor], t
     return mean
 
 
-def _dense(path: Path) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+def read_dense(path: Path) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """A linear Dense module's weight [out, in] and bias [out].
+
+    Raises:
+        ValueError: it has an activation function.
+    """
     from safetensors.torch import load_file
-    from torch.nn.functional import linear
 
     config = json.loads((path / "config.json").read_text(encoding="utf-8"))
     if not config["activation_function"].endswith("Identity"):
         raise ValueError(config["activation_function"])
     weights = load_file(path / "model.safetensors")
-    return lambda vector, mask: linear(vector, weights["linear.weight"], weights.get("linear.bias"))
+    return weights["linear.weight"], weights.get("linear.bias")
+
+
+def _dense(path: Path) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    from torch.nn.functional import linear
+
+    weight, bias = read_dense(path)
+    return lambda vector, mask: linear(vector, weight, bias)
 
 
 def _bert(
-    w: Weights, config: dict[str, Any], ids: torch.Tensor, mask: torch.Tensor | None
+    w: Weights,
+    project: Project,
+    config: dict[str, Any],
+    ids: torch.Tensor,
+    mask: torch.Tensor | None,
 ) -> torch.Tensor:
     """BERT's last hidden state [batch, tokens, dim] (Devlin et al., 2019; exact GELU)."""
-    from torch.nn.functional import gelu, layer_norm, linear, scaled_dot_product_attention
+    from torch.nn.functional import gelu, layer_norm, scaled_dot_product_attention
 
     size, heads = config["hidden_size"], config["num_attention_heads"]
     eps = config["layer_norm_eps"]
 
     def norm(x: torch.Tensor, name: str) -> torch.Tensor:
         return layer_norm(x, (size,), w[f"{name}.weight"], w[f"{name}.bias"], eps)
-
-    def project(x: torch.Tensor, name: str) -> torch.Tensor:
-        return linear(x, w[f"{name}.weight"], w[f"{name}.bias"])
 
     def split(x: torch.Tensor) -> torch.Tensor:
         return x.view(*x.shape[:2], heads, size // heads).transpose(1, 2)

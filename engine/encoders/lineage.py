@@ -17,7 +17,7 @@ class Ancestor:
     Attributes:
         present: whether the workspace still has it; of one that is gone only the name is known.
         same: whether its weights are still those its child was trained from; None where unknown.
-        recipe: the recipe's name, "" for an encoder that was added as it is.
+        recipe: the recipe's name, or how it was made smaller; "" for one that was added as it is.
         data: the hashes of what it was trained on.
     """
 
@@ -55,7 +55,7 @@ def lineage(ws: Workspace, name: str) -> tuple[Ancestor, ...]:
 
 
 def _step(name: str, card: Any, *, present: bool, same: bool | None) -> Ancestor:
-    recipe = str(card.recipe["name"]) if card and card.recipe else ""
+    recipe = card.made_by if card else ""
     return Ancestor(
         name, present, same, recipe, dict(card.data) if card else {}, card.created if card else ""
     )

@@ -137,11 +137,24 @@ def load_encoder(directory: Path, device: str | None = None, *, live: bool = Fal
 
     On a CPU, and always for `live` queries, the light loader (`engine.encoders.light`) is used
     where the architecture allows it: it starts in a third of the time and gives the same vectors.
-    Documents are encoded on a GPU where there is one.
+    Documents are encoded on a GPU where there is one. Where an int8 graph lies in `directory`,
+    queries are encoded by that (`engine.encoders.quantised`).
 
     Args:
         live: for queries typed one at a time by a person.
+
+    Raises:
+        RankbenchError: it cannot be loaded, or it is int8 and onnxruntime is missing.
     """
+    from engine.encoders.quantised import QuantisedEncoder, is_quantised
+
+    if is_quantised(directory):
+        return QuantisedEncoder(directory, lambda: load_float(directory, device, live=live))
+    return load_float(directory, device, live=live)
+
+
+def load_float(directory: Path, device: str | None = None, *, live: bool = False) -> Encoder:
+    """`load_encoder`, by the float32 weights alone."""
     if live or device == "cpu" or (device is None and not _has_accelerator()):
         from engine.encoders.light import load_light
 

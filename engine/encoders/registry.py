@@ -11,7 +11,8 @@ from datetime import datetime
 from pathlib import Path
 
 from engine.encoders.card import Card, read_card, write_card
-from engine.encoders.fingerprint import fingerprint
+from engine.encoders.fingerprint import GRAPH, fingerprint
+from engine.encoders.licence import licence_in
 from engine.encoders.packaged import NAME as PACKAGED_NAME
 from engine.encoders.packaged import check_packaged, packaged_model_dir
 from engine.encoders.save import flush, flush_tree, save_model
@@ -32,7 +33,7 @@ class EncoderInfo:
         path: its sentence-transformers directory.
         source: the hub id or path it came from, or the recipe that made it.
         card: what was said of it when it was made; None for the packaged base.
-        bytes: size of its weights on disk.
+        bytes: size on disk of the weights that encode queries.
         fault: why its card cannot be read; "" for a sound one.
     """
 
@@ -105,8 +106,8 @@ def _info(path: Path) -> EncoderInfo:
         card, fault = read_card(path) or Card(path.name), ""
     except RankbenchError as error:
         card, fault = Card(path.name), error.what
-    recipe = f" + {card.recipe.get('name')}" if card.recipe else ""
-    return EncoderInfo(path.name, path, f"{card.base}{recipe}", card, _weight_bytes(path), fault)
+    source = f"{card.base} + {card.made_by}" if card.made_by else card.base
+    return EncoderInfo(path.name, path, source, card, _weight_bytes(path), fault)
 
 
 def encoder_fingerprint(info: EncoderInfo) -> str:
@@ -174,7 +175,10 @@ def _copy_in(ws: Workspace, source: str, name: str) -> EncoderInfo:
     try:
         shutil.rmtree(work, ignore_errors=True)
         save_model(model, work)
-        card = Card(name=name, base=source, base_fingerprint=fingerprint(work))
+        if (local / GRAPH).is_file():
+            shutil.copyfile(local / GRAPH, work / GRAPH)
+        licence = licence_in(local) if local.is_dir() else ""
+        card = Card(name, source, base_fingerprint=fingerprint(work), licence=licence)
         write_card(work, replace(told, name=name, parents=()) if told else card)
         publish(ws, work, name)
     except OSError as error:
@@ -236,4 +240,7 @@ def _is_encoder(path: Path) -> bool:
 
 
 def _weight_bytes(path: Path) -> int:
+    """What is read to encode queries: the int8 graph where there is one."""
+    if (path / GRAPH).is_file():
+        return (path / GRAPH).stat().st_size
     return sum(file.stat().st_size for file in path.rglob("*.safetensors"))

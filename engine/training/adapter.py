@@ -133,7 +133,8 @@ def _best_so_far(best: Best, step: int) -> np.ndarray:
 
 
 def attach(model: SentenceTransformer, weight: np.ndarray) -> SentenceTransformer:
-    """The model with W behind it: its modules, a Dense without bias or activation, Normalize.
+    """The model with W [out, d] behind it: its modules, a Dense without bias or activation,
+    Normalize.
 
     A closing Normalize of the base goes: W is linear, so normalising once at the end gives the
     same direction. With W the identity the vectors are the base's (to rounding).
@@ -144,10 +145,9 @@ def attach(model: SentenceTransformer, weight: np.ndarray) -> SentenceTransforme
     modules = list(model.children())
     while modules and isinstance(modules[-1], Normalize):
         modules.pop()
-    size = int(weight.shape[0])
     dense = Dense(
-        size,
-        size,
+        int(weight.shape[1]),
+        int(weight.shape[0]),
         bias=False,
         activation_function=torch.nn.Identity(),
         init_weight=torch.from_numpy(np.ascontiguousarray(weight, np.float32)).clone(),

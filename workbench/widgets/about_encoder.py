@@ -76,8 +76,8 @@ def _lineage(row: EncoderRow, steps: Sequence[Ancestor]) -> Group:
             pieces.append(("warn", _wrong(step)))
         pieces.append(("faint", " → "))
     pieces.append(("strong", printable(row.name)))
-    if recipe := str(row.recipe.get("name", "")):
-        pieces.append(("faint", f" ({printable(recipe)})"))
+    if row.made_by:
+        pieces.append(("faint", f" ({printable(row.made_by)})"))
     return pieces
 
 

@@ -88,7 +88,7 @@ class EncoderTable(RowList):
         cells: Mapping[str, Piece] = {
             "encoder": ("plain", item.name),
             "from": ("faint", item.parents[0] if item.parents else ""),
-            "recipe": ("faint", str(item.recipe.get("name", ""))),
+            "recipe": ("faint", item.made_by),
             "dev": ("plain", dev(item)),
             "unseen": _unseen(item),
             "verdict": _call(item),
