@@ -91,6 +91,14 @@ class Workspace:
         return self.root / "encoders"
 
     @property
+    def teachers_dir(self) -> Path:
+        return self.root / "teachers"
+
+    @property
+    def synth_dir(self) -> Path:
+        return self.root / "synth"
+
+    @property
     def jobs_dir(self) -> Path:
         return self.root / "jobs"
 

@@ -115,6 +115,36 @@ def deep_encoder_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_encoder(tmp_path_factory.mktemp("encoders") / "deep", layers=3)
 
 
+@pytest.fixture(scope="session")
+def tiny_cross_encoder_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cross-encoder of one layer with seeded random weights: it ranks by chance."""
+    from engine.encoders.load import quiet_libraries
+
+    quiet_libraries()
+    import torch
+    from sentence_transformers import CrossEncoder
+    from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
+
+    from engine.encoders.packaged import packaged_model_dir
+
+    torch.manual_seed(11)
+    raw = tmp_path_factory.mktemp("tiny-cross")
+    config = BertConfig(
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
+        num_labels=1,
+    )
+    BertForSequenceClassification(config).save_pretrained(str(raw))
+    AutoTokenizer.from_pretrained(str(packaged_model_dir())).save_pretrained(str(raw))
+    model = CrossEncoder(str(raw), max_length=48, device="cpu", local_files_only=True)
+    directory = tmp_path_factory.mktemp("teachers") / "tiny"
+    model.save_pretrained(str(directory), create_model_card=False)
+    return directory
+
+
 @pytest.fixture
 def tiny_workspace(
     tmp_path: Path,

@@ -43,6 +43,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compress": ("compress", "Make an encoder smaller and faster, or measure every way to."),
     "crossval": ("crossval", "Out-of-fold scores of a training recipe."),
     "train": ("train", "Fine-tune an encoder from flags or judgments."),
+    "teach": ("teach", "Train a cross-encoder from judgments, to teach encoders with."),
+    "synth": ("synth", "Let a cross-encoder score what a search log's queries find."),
     "jobs": ("jobs", "Show background work; cancel it or read its log."),
     "encoders": ("encoders", "List, add, remove encoders; with NAME the verdict on its run."),
     "recipes": ("recipes", "List the training recipes, or explain one."),

@@ -12,6 +12,7 @@ from workbench.widgets.painted import Piece
 
 LIVE = ("running", "queued")
 _SPELLINGS = 2
+_DOING = {"train": "training", "index": "indexing", "teach": "teaching", "synth": "scoring"}
 # The job's last word ends in the command for it; here a key does the same.
 _INDEX_IT = " Index it with `rankbench index"
 
@@ -86,7 +87,7 @@ def readiness(side: SideLike) -> str:
 
 def job_name(job: JobView) -> str:
     """`training infonce-01`."""
-    doing = {"train": "training", "index": "indexing"}.get(job.kind, job.kind)
+    doing = _DOING.get(job.kind, job.kind)
     return f"{doing} {job.encoder or job.id}".strip()
 
 

@@ -15,7 +15,7 @@ from engine.errors import RankbenchError, UsageError
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-_LOADING_ERRORS = (OSError, ValueError, RuntimeError, KeyError, ImportError, TypeError)
+LOADING_ERRORS = (OSError, ValueError, RuntimeError, KeyError, ImportError, TypeError)
 
 
 class Encoder(Protocol):
@@ -85,14 +85,14 @@ def load_model(source: Path | str, device: str | None = None) -> SentenceTransfo
 
     try:
         return load(local=True)
-    except _LOADING_ERRORS as error:
+    except LOADING_ERRORS as error:
         if isinstance(source, Path):
             raise _cannot_load(source, error) from None
-    if not _hub_answers():
+    if not hub_answers():
         raise _cannot_load(source, "it is not in the local cache, and the hub does not answer.")
     try:
         return load(local=False)
-    except _LOADING_ERRORS as error:
+    except LOADING_ERRORS as error:
         raise _cannot_load(source, error) from None
 
 
@@ -105,7 +105,7 @@ def _cannot_load(source: Path | str, reason: object) -> RankbenchError:
     )
 
 
-def _hub_answers(seconds: float = 5) -> bool:
+def hub_answers(seconds: float = 5) -> bool:
     """One quick look: the hub's own client tries again for minutes where there is no network."""
     import threading
     import urllib.error

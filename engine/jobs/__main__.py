@@ -20,7 +20,7 @@ from engine.training.checkpoints import prune
 from engine.training.outcome import Cancelled
 from engine.workspace import open_workspace
 
-KINDS = ("train", "index")
+KINDS = ("train", "index", "teach", "synth")
 NICENESS = 10
 
 

@@ -16,6 +16,7 @@ from engine.encoders.fingerprint import fingerprint
 from engine.encoders.registry import BASE, list_encoders, resolve
 from engine.errors import RankbenchError, UsageError
 from engine.jobs.material import (
+    LOG,
     judged_rows,
     read_basket,
     read_judged,
@@ -25,6 +26,7 @@ from engine.jobs.material import (
     seed_of,
     source_of,
 )
+from engine.jobs.synthetic import find_set
 from engine.training.examples import judged_hash, queries_hash
 from engine.training.recipe import Recipe, load_recipe
 from engine.workspace import Workspace
@@ -35,6 +37,7 @@ _SAID = {
     "verdicts": "the verdicts",
     "judgments": "the grades of the queries trained on, verdicts applied",
     "judged": "the grades of all train and dev queries",
+    "synth": "the rows of the synthetic set",
 }
 
 
@@ -140,6 +143,7 @@ def same_run(ws: Workspace, params: Mapping[str, Any]) -> str:
         "source": source,
         "include_test": bool(params.get("include_test")),
         "deselected": [list(pair) for pair in sorted(params.get("deselected") or ())],
+        "synth": find_set(ws, params).name if source == LOG else "",
     }
     settings = json.loads(json.dumps({**recipe.parameters, "seed": seed}))
     alike = [
@@ -214,6 +218,7 @@ def _asked(card: Card) -> dict[str, Any]:
         "source": str(card.asked.get("source") or card.scores.get("source", "judgments")),
         "include_test": bool(card.asked.get("include_test", held_out)),
         "deselected": [list(pair) for pair in card.asked.get("deselected", ())],
+        "synth": str(card.asked.get("synth", "")),
     }
 
 
@@ -225,7 +230,10 @@ def _data_differences(
         f"{said} differ{'s' if key in ('catalog', 'template') else ''}{_how(key, card.data, now)}"
         for key, said in _SAID.items()
         # A card from before this hash was kept says nothing of it.
-        if (key in card.data or key == "verdicts") and card.data.get(key) != now.get(key)
+        if (key in card.data or key == "verdicts")
+        and card.data.get(key) != now.get(key)
+        # Of the judgments a distillation only takes those of dev, to choose on.
+        and not (params["source"] == LOG and key == "judgments")
     )
 
 
@@ -242,6 +250,9 @@ def _hashes(ws: Workspace, recipe: Recipe, params: Mapping[str, Any]) -> dict[st
     texts, catalog = read_texts(ws)
     found = {"catalog": catalog, "template": ws.settings.template}
     seed = int(params["seed"])
+    if params["source"] == LOG:
+        rows = str(find_set(ws, params).data.get("rows", ""))
+        return found | {"synth": rows, "judged": judged_hash(read_judged(ws))}
     if params["source"] == "judgments":
         queries = read_judged(ws)
         products = read_products(ws)

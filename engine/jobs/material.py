@@ -19,6 +19,8 @@ from engine.training.recipe import Recipe, load_recipe
 from engine.training.rows import Products, rows_of
 from engine.workspace import Workspace
 
+LOG = "log"
+"""The source of a distillation: a teacher's scores of what a log's queries find."""
 _AHEAD = 512
 
 
@@ -26,7 +28,7 @@ def source_of(recipe: Recipe, params: Mapping[str, Any]) -> str:
     """What a run is trained on: the params' `source`, else the recipe's own.
 
     Raises:
-        UsageError: there is no such source.
+        UsageError: there is no such source, or the recipe does not learn from it.
     """
     source = str(params.get("source") or recipe.sources[0])
     if source not in SOURCES:

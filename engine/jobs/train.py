@@ -1,10 +1,10 @@
 """Training in the background: judgments or verdicts and a base in, an encoder with its build out.
 
 Params: {"recipe": name, "set": ["key=value"], "name": encoder name or "", "base": encoder name,
-"seed": int or null, "source": "judgments", "flags" or "both" ("" for the recipe's own),
-"include_test": bool, "deselected": [[query, product_id], ...]}. Judgments are read of the train
-split, verdicts of every query but those of dev and test; dev selects; test is never looked at
-unless `include_test` says so.
+"seed": int or null, "source": "judgments", "flags", "both" or "log" ("" for the recipe's own),
+"synth": the name of a synthetic set ("" for the newest; with "log"), "include_test": bool,
+"deselected": [[query, product_id], ...]}. Judgments are read of the train split, verdicts of every
+query but those of dev and test; dev selects; test is never looked at unless `include_test` says so.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from engine.errors import RankbenchError
 from engine.jobs.context import Context, Stopped, ignore_sigterm
 from engine.jobs.index import index
 from engine.jobs.material import (
+    LOG,
     Until,
     read_basket,
     read_judged,
@@ -35,6 +36,7 @@ from engine.jobs.material import (
     source_of,
 )
 from engine.jobs.queue import is_busy, wait_for_writer
+from engine.jobs.synthetic import find_set, pass_on, read_set
 from engine.jobs.verdict import draw_verdict, keep_flagged
 from engine.supervise.job import KEPT, MADE, find
 from engine.supervise.process import write_json
@@ -104,9 +106,13 @@ def _make(context: Context, name: str) -> str:
     until = _begun(context)
     merged = read_merged(ws, until)
     imported = [query for query in merged.queries if query.imported]
-    basket, trained = None, frozenset()
-    if source_of(recipe, context.params) == "judgments":
+    basket, trained, synthetic = None, frozenset(), None
+    source = source_of(recipe, context.params)
+    if source == "judgments":
         imported = read_judged(ws, until)
+    elif source == LOG:
+        imported = read_judged(ws, until)
+        synthetic = read_set(context, texts, recipe, imported)
     else:
         basket = read_basket(ws, context.params, merged, texts)
         basket.check()
@@ -132,7 +138,10 @@ def _make(context: Context, name: str) -> str:
         base_name=base.name,
         data={"catalog": catalog, "template": ws.settings.template},
         checkpoints=context.directory / CHECKPOINTS,
+        **({"lists": synthetic.lists} if synthetic else {}),
     )
+    if synthetic:
+        result = pass_on(finished, result, synthetic)
     if result.cancelled is not None:
         _keep_cancelled(context, finished, result, fixed=bool(name))
     return put_in_place(context, finished, result.card.name, fixed=bool(name))
@@ -313,6 +322,8 @@ def check(ws: Workspace, params: Any) -> tuple[Recipe, str]:
     source = source_of(recipe, params)
     if source == "judgments":
         _check_judgments(read_judged(ws))
+    elif source == LOG:
+        find_set(ws, params)
     elif source == "flags" and not read_merged(ws).words:
         raise RankbenchError(
             "There are no verdicts to train on.",

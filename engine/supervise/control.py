@@ -27,7 +27,7 @@ def start(
     """Start a job process and return at once; it queues itself behind a running one.
 
     Args:
-        kind: "train" or "index".
+        kind: "train", "index", "teach" or "synth".
         params: JSON values for that kind.
         threads: of the numeric libraries; by default one fewer than there are cores, so that the
             person typing keeps one.

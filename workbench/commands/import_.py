@@ -1,4 +1,4 @@
-"""`rankbench import`: judgments, verdicts, query sets and search logs into a workspace."""
+"""`rankbench import`: judgments, verdicts, query sets, search and click logs into a workspace."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from workbench.commands.verdicts import when
 
 
 @click.command("import")
-@click.argument("kind", type=click.Choice(["judgments", "flags", "queries", "log"]))
+@click.argument("kind", type=click.Choice(["judgments", "flags", "queries", "log", "clicks"]))
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option("--queries", metavar="FILE", type=click.Path(path_type=Path), help="Query texts.")
 @click.option("--scale", metavar="S", help="The scale, where it cannot be told from the values.")
@@ -58,7 +58,9 @@ def command(
     wrote, in any of its formats; each line is a verdict, and all of them are one act. queries: one
     judged query (or its id) a line, which --set NAME makes a set. log: what people searched for
     (UBI JSON lines, a table with a query column and maybe one of counts, or one search a line);
-    the counts of the newest log are the weights of the judged queries.
+    the counts of the newest log are the weights of the judged queries. clicks: UBI impressions and
+    clicks with positions, or a table of query, product_id, position, clicked; the grades that a
+    click model makes of them go into a file of their own, beside the judgments.
 
     Nothing is overwritten: the newest judgment of a query and product counts, and with --undo, in
     the place of FILE, what the newest import of judgments, or log, replaced counts again.
@@ -74,6 +76,13 @@ def command(
         if query_set or queries or scale:
             raise UsageError("A log takes no --set, --queries or --scale.", "Leave them out.")
         import_log(workspace, file, as_json)
+        return
+    if kind == "clicks":
+        if query_set or queries or scale:
+            raise UsageError("Clicks take no --set, --queries or --scale.", "Leave them out.")
+        from workbench.commands.clicks import judge
+
+        judge(workspace, file, as_json)
         return
     if kind == "queries":
         import_queries(workspace, file, query_set, as_json)

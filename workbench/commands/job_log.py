@@ -76,7 +76,8 @@ def _line(event: dict[str, Any]) -> str:
         what = f"taken up again, from {f'step {step}' if step else 'the start'}"
         facts = ""
     elif kind == "done":
-        what, facts = "done", safe(str(event.get("encoder") or ""))
+        made = event.get("encoder") or event.get("synth") or event.get("teacher")
+        what, facts = "done", safe(str(made or ""))
     else:
         what = _WORDS.get(kind, kind)
     return f"{_clock(event.get('t'))}  {'  '.join(filter(None, (what, facts)))}".rstrip()

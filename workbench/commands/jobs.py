@@ -143,6 +143,8 @@ def of_queries(count: int | None) -> str:
 def _encoder(job: Job) -> str:
     """The encoder's name; of one that gets the next free name, its recipe in brackets."""
     params = job.params
+    if job.kind in ("teach", "synth"):
+        return str(params.get("teacher") or "")
     recipe = params.get("recipe")
     return job.encoder or str(params.get("encoder") or (f"({recipe})" if recipe else ""))
 

@@ -29,13 +29,14 @@ KEYS = (
 @click.option(
     "--recipe",
     metavar="R",
-    help="`rankbench recipes` lists them; with --source flags or both: flags.",
+    help="`rankbench recipes` lists them; with --source flags or both: flags, with log: distill.",
 )
 @click.option(
     "--source",
-    type=click.Choice(["judgments", "flags", "both"]),
-    help="What to train on; default: judgments, and for the recipe flags, flags.",
+    type=click.Choice(["judgments", "flags", "both", "log"]),
+    help="What to train on; default: judgments, for flags, flags, and for distill, log.",
 )
+@click.option("--synth", metavar="N", default="", help="With --source log: which set; the newest.")
 @click.option("--name", metavar="N", help="The new encoder's name; default: recipe and a number.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A recipe's setting.")
 @click.option("--seed", type=click.IntRange(0), help="Random seed; default: the recipe's.")
@@ -53,6 +54,7 @@ def command(
     workspace: Workspace,
     recipe: str | None,
     source: str | None,
+    synth: str,
     name: str | None,
     settings: tuple[str, ...],
     seed: int | None,
@@ -79,15 +81,17 @@ def command(
     again: dict[str, Any] = {}
     if from_card is None:
         params = {"recipe": recipe_for(recipe, source), "set": list(settings), "seed": seed}
-        params |= {"source": source or "", "include_test": include_test}
+        params |= {"source": source or "", "include_test": include_test, "synth": synth}
     else:
-        if recipe or source or settings or seed is not None or include_test:
+        if recipe or source or synth or settings or seed is not None or include_test:
             raise UsageError(
                 "With --from-card, the card says recipe, source, settings and seed.",
                 "Leave them out, or give them without --from-card.",
             )
         params, again["differences"] = read_card_params(workspace, from_card)
     params["name"] = name or ""
+    if dry_run and show_set(workspace, params, as_json):
+        return
     if dry_run:
         show_basket(read_basket(workspace, params), as_json)
         return
@@ -127,9 +131,9 @@ def say_queue(jobs: Sequence[Job], job_id: str) -> None:
 
 def recipe_for(recipe: str | None, source: str | None) -> str:
     """The recipe's name, which a run on flags does not need said."""
-    if recipe is None and source not in ("flags", "both"):
+    if recipe is None and source not in ("flags", "both", "log"):
         raise UsageError("Which recipe?", "Give --recipe R; `rankbench recipes` lists them.")
-    return recipe or "flags"
+    return recipe or ("distill" if source == "log" else "flags")
 
 
 def read_card_params(workspace: Workspace, card: str) -> tuple[dict[str, Any], list[str]]:
@@ -142,6 +146,25 @@ def read_card_params(workspace: Workspace, card: str) -> tuple[dict[str, Any], l
     if not differences:
         say(safe(f"The same data, settings, seed and base as {card} was made from."))
     return params, list(differences)
+
+
+def show_set(workspace: Workspace, params: dict[str, Any], as_json: bool) -> bool:
+    """Print the synthetic set that a distillation would learn from; False for any other run."""
+    from engine.jobs.material import LOG, source_of
+    from engine.jobs.synthetic import find_set
+    from engine.training.recipe import load_recipe
+
+    recipe = load_recipe(params["recipe"]).with_set(params["set"])
+    if source_of(recipe, params) != LOG:
+        return False
+    card = find_set(workspace, params)
+    if as_json:
+        emit_json(card.to_json())
+        return True
+    queries, pairs = card.counts.get("queries", 0), card.counts.get("pairs", 0)
+    click.echo(f"{safe(card.name)}: {queries:,} queries, {pairs:,} pairs scored")
+    click.echo(f"teacher {safe(str(card.teacher.get('id')))}: {card.teacher.get('trained_on')}")
+    return True
 
 
 def show_basket(basket: Basket, as_json: bool) -> None:

@@ -1,0 +1,225 @@
+"""Click logs with positions: which product stood where for which query, and whether it was clicked.
+
+UBI events (JSON lines): an `impression` row for each product shown, a `click` row for each click,
+both with `event_attributes.object.object_id`, `event_attributes.position.ordinal` and a `query_id`
+that joins them. Or a table with a row for each product shown: query, product_id, position, clicked
+(0 or 1). Positions that begin at 0 are counted from 1, for each UBI application by itself.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.catalog.normalise import clean_query, normalise_query
+from engine.errors import RankbenchError
+from engine.formats.columns import JUDGMENT_NAMES, match_names
+from engine.formats.tables import load_table
+
+if TYPE_CHECKING:
+    import polars as pl
+
+NAMES: Mapping[str, tuple[str, ...]] = {
+    "query": ("user_query", *JUDGMENT_NAMES["query"]),
+    "product_id": JUDGMENT_NAMES["product_id"],
+    "position": ("position", "rank", "ordinal", "pos"),
+    "clicked": ("clicked", "click", "clicks", "is_click", "was_clicked"),
+}
+_SHOWN, _CLICKED = "impression", "click"
+_NEEDED = (
+    "Impressions and clicks both need query_id, event_attributes.object.object_id and "
+    "event_attributes.position.ordinal; or give a table with query, product_id, position, clicked."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One product as it was shown once; position from 1."""
+
+    query: str
+    product_id: str
+    position: int
+    clicked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ClickLog:
+    """What was shown, and clicked.
+
+    Attributes:
+        shown: queries by the normaliser's key.
+        spellings: key -> the most frequent spelling.
+        format: "ubi" or "table".
+        dropped: reason -> rows left out.
+        notes: one sentence each on what was guessed.
+    """
+
+    shown: tuple[Shown, ...]
+    spellings: Mapping[str, str]
+    format: str
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def read_clicks(path: Path) -> ClickLog:
+    """Read a click log.
+
+    Raises:
+        RankbenchError: an unreadable file, or one without impressions, clicks or positions; the
+            message says which is missing.
+    """
+    table = load_table(Path(path))
+    if {"action_name", "query_id"} <= set(table.frame.columns):
+        return _of_ubi(table.frame, path)
+    found = match_names(table.frame.columns, NAMES)
+    missing = [name for name in NAMES if name not in found]
+    if missing:
+        raise RankbenchError(
+            f"{path} is no click log: it has no {', '.join(missing)}, but "
+            f"{', '.join(table.frame.columns[:12])}.",
+            "Give UBI events, or a table with query, product_id, position and clicked (0 or 1), a "
+            "row for each product shown.",
+        )
+    columns = (table.frame[found[name]].to_list() for name in NAMES)
+    rows = zip(*columns, strict=True)
+    return _gathered(((q, p, _whole(at), _yes(c), "") for q, p, at, c in rows), "table", {}, path)
+
+
+Row = tuple[str | None, str | None, int | None, bool, str]
+"""Query, product, position, clicked, application."""
+
+
+def _of_ubi(frame: pl.DataFrame, path: Path) -> ClickLog:
+    texts = _texts(frame)
+    shown: dict[tuple[str, str], list[Any]] = {}
+    counts: Counter[str] = Counter()
+    clicks: list[tuple[str, str]] = []
+    for row in _events(frame):
+        key = (row["query_id"] or "", row["product_id"] or "")
+        counts[row["action"]] += 1
+        counts[f"{row['action']} with a position"] += row["position"] is not None
+        if row["action"] == _CLICKED:
+            clicks.append(key)
+        elif key not in shown:
+            query = row["user_query"] or texts.get(key[0])
+            shown[key] = [query, key[1], row["position"], False, row["application"]]
+        else:
+            counts["again"] += 1
+    _check(counts, path)
+    dropped: Counter[str] = Counter()
+    for key in clicks:
+        if key in shown:
+            shown[key][3] = True
+        else:
+            dropped["clicks on a product whose impression the file does not hold"] += 1
+    if counts["again"]:
+        dropped["impressions of a product that its search had shown already"] = counts["again"]
+    return _gathered((tuple(row) for row in shown.values()), "ubi", dropped, path)
+
+
+def _events(frame: pl.DataFrame) -> Iterator[dict[str, Any]]:
+    """Impressions and clicks, with what their attributes say."""
+    names = ("action_name", "query_id", "user_query", "application", "event_attributes")
+    cells = (frame[n].to_list() if n in frame.columns else [None] * frame.height for n in names)
+    for action, query_id, query, application, text in zip(*cells, strict=True):
+        if action not in (_SHOWN, _CLICKED):
+            continue
+        told = _attributes(text)
+        yield {
+            "action": action,
+            "query_id": query_id,
+            "user_query": query,
+            "application": application or "",
+            "product_id": _text(told, "object", "object_id"),
+            "position": _whole(_text(told, "position", "ordinal")),
+        }
+
+
+def _texts(frame: pl.DataFrame) -> dict[str, str]:
+    """query_id -> the text that any row of that search gives."""
+    found: dict[str, str] = {}
+    names = ("query_id", "user_query", "action_name", "message")
+    cells = (frame[n].to_list() if n in frame.columns else [None] * frame.height for n in names)
+    for query_id, query, action, message in zip(*cells, strict=True):
+        text = query or (message if action in ("search", "on_search") else None)
+        if query_id and text:
+            found.setdefault(query_id, text)
+    return found
+
+
+def _gathered(rows: Any, kind: str, dropped: Mapping[str, int], path: Path) -> ClickLog:
+    """The rows that are whole, their positions from 1."""
+    lost: Counter[str] = Counter(dropped)
+    kept: list[Row] = []
+    for row in rows:
+        query, product, position = row[:3]
+        if not clean_query(query or "") or not product:
+            lost["impressions without a query or a product"] += 1
+        elif position is None or position < 0:
+            lost["impressions without a position"] += 1
+        else:
+            kept.append(row)
+    if not kept:
+        raise RankbenchError(f"{path} holds no product shown at a position.", _NEEDED)
+    if not any(row[3] for row in kept):
+        raise RankbenchError(f"{path} shows {len(kept):,} products and no click on one.", _NEEDED)
+    from_zero = {row[4] for row in kept if row[2] == 0}
+    spelled: dict[str, Counter[str]] = {}
+    shown = []
+    for query, product, position, clicked, application in kept:
+        text = clean_query(query or "")
+        key = normalise_query(text)
+        spelled.setdefault(key, Counter())[text] += 1
+        at = int(position or 0) + (application in from_zero)
+        shown.append(Shown(key, str(product), at, clicked))
+    notes = ("Positions begin at 0 in it; they are counted from 1.",) if from_zero else ()
+    spellings = {key: said.most_common(1)[0][0] for key, said in spelled.items()}
+    return ClickLog(tuple(shown), spellings, kind, dict(lost), notes)
+
+
+def _check(counts: Mapping[str, int], path: Path) -> None:
+    """Say what a UBI file lacks for a click model."""
+    shown, clicked = counts.get(_SHOWN, 0), counts.get(_CLICKED, 0)
+    if not shown or not clicked:
+        have, lack = ("clicks", "impressions") if clicked else ("impressions", "clicks")
+        what = f"{path} holds {shown or clicked:,} {have} and no {lack}"
+        what = what if shown or clicked else f"{path} holds neither impressions nor clicks"
+        why = ": what was shown and not clicked cannot be told" if clicked else ""
+        raise RankbenchError(f"{what}{why}.", _NEEDED)
+    if not counts.get(f"{_SHOWN} with a position"):
+        raise RankbenchError(
+            f"{path} holds {shown:,} impressions and {clicked:,} clicks, none of the impressions "
+            "with a position: how likely each was to be looked at cannot be told.",
+            _NEEDED,
+        )
+
+
+def _attributes(text: str | None) -> dict[str, Any]:
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _text(told: Mapping[str, Any], outer: str, inner: str) -> str | None:
+    value = told.get(outer)
+    value = value.get(inner) if isinstance(value, dict) else None
+    return None if value is None else str(value)
+
+
+def _whole(text: str | None) -> int | None:
+    try:
+        return int(float(text)) if text is not None else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _yes(text: str | None) -> bool:
+    said = (text or "").strip().lower()
+    number = _whole(said)
+    return number > 0 if number is not None else said in ("true", "yes", "y", "t")

@@ -1,0 +1,142 @@
+"""Reranking of catalog candidates by a cross-encoder, and whether it beats the encoder there.
+
+The candidates of a query are the best `DEPTH` of each ranker, together. The encoder's own ten best
+are among them, so its score over the candidates is its catalog NDCG@10.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from engine.catalog.normalise import clean_query
+from engine.catalog.queries import JudgedQuery
+from engine.encoders.cross_encoder import score_pairs
+from engine.evaluation.intervals import Delta, paired_delta
+from engine.measures.ndcg import ndcg
+from engine.training.outcome import Report, ShouldStop, check_stop
+
+if TYPE_CHECKING:
+    from sentence_transformers import CrossEncoder
+
+DEPTH = 100
+CUT = 10
+MEASURE = "catalog NDCG@10, reranking the candidates"
+MIN_QUERIES = 5
+"""Below this a check says nothing, as in `engine.training.selection`."""
+
+Ranker = Callable[[str], Sequence[str]]
+"""Cleaned query -> product ids of the whole catalog, best first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A teacher against its student on judged queries that neither was trained on.
+
+    Attributes:
+        query_ids: [n]; student, teacher: NDCG@10 of each over the same candidates, [n].
+        pairs: (query, product) pairs scored; seconds: that this took.
+    """
+
+    query_ids: tuple[str, ...]
+    student: tuple[float, ...]
+    teacher: tuple[float, ...]
+    pairs: int
+    seconds: float
+
+    @property
+    def delta(self) -> Delta:
+        """Teacher minus student."""
+        return paired_delta(self.student, self.teacher, bound=1.0)
+
+    @property
+    def beats(self) -> bool:
+        """Whether the teacher's mean is above the student's, over enough queries to ask."""
+        return len(self.query_ids) >= MIN_QUERIES and (self.delta.mean or 0.0) > 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        delta = self.delta
+        return {
+            "measure": MEASURE,
+            "n": len(self.query_ids),
+            "student": float(np.mean(self.student)) if self.student else None,
+            "teacher": float(np.mean(self.teacher)) if self.teacher else None,
+            "delta": delta.mean,
+            "low": delta.low,
+            "high": delta.high,
+            "pairs": self.pairs,
+            "per_query": {
+                query: [round(a, 5), round(b, 5)]
+                for query, a, b in zip(self.query_ids, self.student, self.teacher, strict=True)
+            },
+        }
+
+
+def candidates(query: str, rankers: Sequence[Ranker], texts: Mapping[str, str]) -> list[str]:
+    """The best `DEPTH` products of each ranker together, those with a text, by id."""
+    found = {product for rank in rankers for product in rank(query)[:DEPTH]}
+    return sorted(product for product in found if texts.get(product))
+
+
+def check(
+    teacher: CrossEncoder,
+    queries: Sequence[JudgedQuery],
+    rankers: Sequence[Ranker],
+    texts: Mapping[str, str],
+    gains: Mapping[str, float],
+    *,
+    report: Report,
+    should_stop: ShouldStop,
+) -> Check:
+    """Rerank every query's candidates by the teacher; the student is the first of `rankers`.
+
+    Queries without a judged product of positive gain in the catalog are left out.
+
+    Raises:
+        Cancelled: the person asked for it.
+    """
+    began = time.monotonic()
+    scored = [
+        query for query in queries if clean_query(query.query) and _ideal(query, texts, gains)
+    ]
+    before, after, pairs = [], [], 0
+    for number, query in enumerate(scored):
+        check_stop(should_stop)
+        text = clean_query(query.query)
+        pool = candidates(text, rankers, texts)
+        scores = score_pairs(teacher, text, [texts[product] for product in pool])
+        # `pool` stands by id: a stable sort leaves equal scores in that order.
+        order = np.argsort(-scores, kind="stable")[:CUT]
+        before.append(_ndcg(query, list(rankers[0](text)[:CUT]), texts, gains))
+        after.append(_ndcg(query, [pool[place] for place in order], texts, gains))
+        pairs += len(pool)
+        spent = time.monotonic() - began
+        left = spent / (number + 1) * (len(scored) - number - 1)
+        report(
+            {
+                "event": "progress",
+                "phase": "checking",
+                "step": number + 1,
+                "steps": len(scored),
+                "eta_s": round(left, 1),
+            }
+        )
+    ids = tuple(query.query_id for query in scored)
+    return Check(ids, tuple(before), tuple(after), pairs, time.monotonic() - began)
+
+
+def _ideal(query: JudgedQuery, texts: Mapping[str, str], gains: Mapping[str, float]) -> list[float]:
+    """The positive gains of the query's products in the catalog."""
+    found = [gains[grade] for product, grade in query.grades.items() if product in texts]
+    return [gain for gain in found if gain > 0]
+
+
+def _ndcg(
+    query: JudgedQuery, top: Sequence[str], texts: Mapping[str, str], gains: Mapping[str, float]
+) -> float:
+    got = [gains[query.grades[p]] if p in query.grades else 0.0 for p in top]
+    return float(ndcg(got, _ideal(query, texts, gains), CUT) or 0.0)

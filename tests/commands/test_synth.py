@@ -1,0 +1,102 @@
+"""`teach`, `synth` and `import clicks` as they are typed."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from engine.records import Records
+
+
+@pytest.fixture
+def shown(tmp_path: Path) -> Path:
+    """A table of what was shown: the best of "hose" mostly stands second."""
+    rows = ["query,product_id,position,clicked"]
+    for turn in range(60):
+        first, second = ("p10", "p09") if turn % 4 else ("p09", "p10")
+        clicks = {"p09": turn % 2 == 0, "p10": turn % 10 == 0}
+        rows += [f"hose,{first},1,{int(clicks[first])}", f"hose,{second},2,{int(clicks[second])}"]
+        rows.append(f"hose,gone,3,{int(turn % 3 == 0)}")
+        rows.append(f"hose,gone,{1 + turn % 2},0")
+    path = tmp_path / "shown.csv"
+    path.write_text("\n".join(rows))
+    return path
+
+
+def test_clicks_become_a_file_of_their_own_and_no_judgment(
+    workspace: Path, shown: Path, rankbench
+) -> None:
+    with Records(workspace / "records.db") as records:
+        before = records.judgments_hash()
+    told = rankbench("import", "clicks", shown, "-w", workspace)
+    assert told.code == 0, told.err
+    assert "position-based model" in told.out and "products that the catalog lacks" in told.out
+    assert "from 75% of the query's best" in told.out
+    path = workspace / "clicks" / "clicks-shown.csv"
+    assert str(path) in told.out and f"rankbench import judgments {path}" in told.err
+    rows = list(csv.DictReader(path.open()))
+    assert [(row["product_id"], row["label"]) for row in rows] == [("p09", "E"), ("p10", "I")]
+    assert {row["source"] for row in rows} == {"clicks (pbm)"} and rows[0]["clicks"] == "30"
+    with Records(workspace / "records.db") as records:
+        assert records.judgments_hash() == before
+    # Whoever wants them asks for them, and the records keep whose they are.
+    assert rankbench("import", "judgments", path, "-w", workspace).code == 0
+    with Records(workspace / "records.db") as records:
+        assert str(records.imports()[-1]["source"]).endswith("clicks-shown.csv")
+    found = rankbench("import", "clicks", shown, "-w", workspace, "--json").json
+    assert found["method"] == "pbm" and found["examination"]["1"] == 1.0
+
+
+def test_a_click_log_that_lacks_something_is_told_what(
+    workspace: Path, tmp_path: Path, rankbench
+) -> None:
+    def refused(rows: list[dict], *words: str) -> None:
+        path = tmp_path / "log.ndjson"
+        path.write_text("\n".join(map(json.dumps, rows)))
+        rankbench("import", "clicks", path, "-w", workspace).assert_error(1, *words)
+
+    def event(action: str, position: int | None, product: str = "p09") -> dict:
+        place = {} if position is None else {"position": {"ordinal": position}}
+        told = {"object": {"object_id": product}, **place}
+        return {
+            "action_name": action, "query_id": "s1", "user_query": "hose", "event_attributes": told,
+        }  # fmt: skip
+
+    refused([event("click", 1)], "1 clicks and no impressions")
+    refused([event("impression", 1)], "1 impressions and no clicks")
+    refused([event("impression", None), event("click", None)], "none", "with a position")
+    refused([event("impression", 1), event("click", 1)], "gives no judgment", "fewer than 5 looks")
+    (tmp_path / "log.csv").write_text("query,product_id\nhose,p09\n")
+    told = rankbench("import", "clicks", tmp_path / "log.csv", "-w", workspace)
+    told.assert_error(1, "no position, clicked")
+    told = rankbench("import", "clicks", tmp_path / "log.csv", "-w", workspace, "--set", "x")
+    told.assert_error(2, "take no --set")
+    assert not (workspace / "clicks").exists()
+
+
+def test_a_log_is_scored_by_an_accepted_teacher_and_the_set_is_listed(
+    workspace: Path, tmp_path: Path, tiny_cross_encoder_dir: Path, rankbench
+) -> None:
+    log = tmp_path / "log.txt"
+    log.write_text("yellow tent\nyellow tent\nsteel pot\nrubber boots\n")
+    assert "rankbench synth LOG" in rankbench("synth", "-w", workspace).err
+    told = rankbench("synth", log, "-w", workspace)
+    told.assert_error(1, "no teacher", "rankbench teach")
+    assert "rankbench teach" in rankbench("teach", "--list", "-w", workspace).err
+    asked = ["synth", log, "--teacher", tiny_cross_encoder_dir, "--name", "first"]
+    told = rankbench(*asked, "--accept-teacher", "-w", workspace)
+    assert told.code == 0, told.err
+    assert "3 queries" in told.out and "pairs a second" in told.out
+    assert "not shown to beat" in told.err and "--synth first" in told.err
+    (card,) = rankbench("synth", "-w", workspace, "--json").json
+    assert card["accepted"] is True and card["counts"]["queries"] == 3
+    assert card["teacher"]["id"] == str(tiny_cross_encoder_dir)
+    listed = rankbench("synth", "-w", workspace)
+    assert "first" in listed.out and "(accepted)" in listed.out
+    told = rankbench(*asked, "-w", workspace)
+    told.assert_error(1, "called 'first' already")
+    told = rankbench("train", "--source", "log", "--recipe", "infonce", "-w", workspace)
+    told.assert_error(2, "does not learn from log")

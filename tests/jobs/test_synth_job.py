@@ -1,0 +1,147 @@
+"""Teaching and synthesis as jobs, here in this process, on the tiny shop."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from engine.catalog.queries import JudgedQuery
+from engine.encoders.card import read_card
+from engine.encoders.registry import resolve
+from engine.errors import RankbenchError, UsageError
+from engine.jobs import synth, teach
+from engine.jobs.context import Context, Events
+from engine.jobs.material import LOG, source_of
+from engine.jobs.synthetic import pass_on, read_set
+from engine.training.outcome import Cancelled
+from engine.training.recipe import Recipe, load_recipe
+from engine.training.synthetic import read_rows, read_synth_card
+from engine.training.train import TrainResult
+from engine.workspace import Workspace
+
+LOGGED = ["red sneakers", "purple tents", "a lamp for reading", "cosy pillow", "kettle", "umbrella"]
+"""The first is a judged query of the train split, with a plural; none is of dev or test."""
+DISTILL = Recipe("distill", "", "distill", {"documents": 8, "seed": 0})
+
+
+def context_of(ws: Workspace, number: int, **params: object) -> Context:
+    directory = ws.jobs_dir / f"{number:04d}"
+    directory.mkdir(exist_ok=True)
+    return Context(ws, directory.name, directory, params, Events(directory / "events.jsonl"))
+
+
+def told(context: Context) -> list[dict]:
+    return [json.loads(line) for line in (context.directory / "events.jsonl").open()]
+
+
+@pytest.fixture
+def log(tmp_path: Path, tiny_queries) -> Path:
+    """A log with two queries of the dev and test splits in it, spelt otherwise."""
+    held = [query.query for query in tiny_queries if query.split in ("dev", "test")][:2]
+    path = tmp_path / "log.txt"
+    path.write_text("\n".join([*LOGGED, *(text.upper() for text in held), "kettle"]))
+    return path
+
+
+def test_a_teacher_a_set_and_the_students_card(
+    tiny_workspace: Workspace, log: Path, tiny_texts
+) -> None:
+    ws = tiny_workspace
+    quick = ["max_steps=3", "documents=6", "negatives=2"]
+    first = context_of(ws, 1, set=quick, loss="bce", teacher="")
+    end = teach.run(first)
+    assert end["teacher"] == "teacher-01" and end["check"]["n"] == 8 and end["rate"] > 0
+    teacher = read_card(ws.teachers_dir / "teacher-01")
+    assert teacher is not None and teacher.data["template"] == "title" and teacher.base == "base"
+    assert len(teacher.trained_queries) == 24
+    assert {"indexing", "training", "checking", "saving"} <= {e.get("phase") for e in told(first)}
+
+    params = {"log": str(log), "encoder": "base", "queries": 4, "accept": False, "seed": 0}
+    refused = context_of(ws, 2, **params)
+    assert end["beats"] is False  # three steps are too few
+    with pytest.raises(RankbenchError, match="does not beat the student") as caught:
+        synth.run(refused)
+    assert "--accept-teacher" in caught.value.todo
+    assert not any(event.get("phase") == "scoring" for event in told(refused))
+    assert not ws.synth_dir.exists()
+    context = context_of(ws, 3, **{**params, "accept": True})
+    (context.directory / "cancel").touch()
+    with pytest.raises(Cancelled):
+        synth.run(context)
+    (context.directory / "cancel").unlink()
+    log.unlink()  # its queries were drawn at the first start
+    made = synth.run(context)
+    card = read_synth_card(ws.synth_dir / "synth-01")
+    assert made["synth"] == card.name == "synth-01" and made["rate"] > 0
+    assert card.accepted is True and card.check["n"] == 8
+    assert card.counts["held_out"] == 2 and card.counts["queries"] == 4
+    assert card.log["name"] == "log.txt" and card.log["queries"] == 8
+    assert card.teacher["id"] == "teacher-01" and "24 queries" in card.teacher["trained_on"]
+    assert card.teacher["weights"] == teacher.data["weights"]
+    assert set(teacher.trained_queries) <= set(card.seen)
+    rows = read_rows(ws.synth_dir / "synth-01")
+    assert rows.height == card.counts["pairs"] and set(rows["query"]) <= set(LOGGED)
+
+    # What a distillation makes of it: no judgment but through the teacher, and the card says whose.
+    asked = context_of(ws, 4, source="log", synth="")
+    synthetic = read_set(asked, tiny_texts, DISTILL, [])
+    assert len(synthetic.lists) == 4 and all(len(ids) == 8 for _, ids, _ in synthetic.lists)
+    student = ws.root / "student"
+    student.mkdir()
+    blank = read_card(resolve(ws, "base").path)
+    assert blank is not None
+    result = pass_on(student, TrainResult(student, blank, None, 4, 1), synthetic)
+    again = read_card(student)
+    assert again == result.card and set(teacher.trained_queries) <= set(again.seen_queries())
+    assert {query for query, _, _ in synthetic.lists} <= {
+        *again.trained_queries, "red sneakers", "purple tents",
+    }  # fmt: skip
+    # Judgments that came after the set was made: their queries are taken out.
+    late = synthetic.lists[0][0]
+    left = read_set(asked, tiny_texts, DISTILL, [JudgedQuery("x", late, "test", {"p000": "E"})])
+    assert {query for query, _, _ in left.lists} == {q for q, _, _ in synthetic.lists} - {late}
+
+
+def test_what_cannot_run_is_told_before_a_job_starts(
+    tiny_workspace: Workspace, tiny_encoder_dir: Path, tiny_cross_encoder_dir: Path, log: Path,
+    tmp_path: Path, tiny_queries,
+) -> None:  # fmt: skip
+    ws = tiny_workspace
+    good = {"log": str(log), "teacher": str(tiny_cross_encoder_dir), "encoder": "base"}
+
+    def refused(match: str, **change: object) -> None:
+        with pytest.raises(RankbenchError, match=match):
+            synth.check(ws, {**good, **change})
+
+    teacher, drawn, name = synth.check(ws, good)
+    assert (teacher.trained_on, name) == ("unknown: it came without a card", "synth-01")
+    assert len(drawn.sample.queries) == 6 and "2 (nearly) repeat" in synth.say_drawn(drawn)
+    refused("no teacher in this workspace", teacher="")
+    refused("is no cross-encoder", teacher=str(tiny_encoder_dir))
+    refused("no teacher called 'nobody'", teacher="nobody")
+    refused("no encoder called", encoder="nobody")
+    (tmp_path / "empty.txt").write_text("\n \n")
+    refused("empty|no search", log=str(tmp_path / "empty.txt"))
+    held = [query.query for query in tiny_queries if query.split == "test"]
+    (tmp_path / "held.txt").write_text("\n".join(held))
+    refused("No query is left", log=str(tmp_path / "held.txt"))
+    (ws.synth_dir / "mine").mkdir(parents=True)
+    refused("already", synth="mine")
+    with pytest.raises(UsageError):
+        teach.check(ws, {"set": ["epoch=1"]})
+    with pytest.raises(RankbenchError, match="is no cross-encoder"):
+        teach.check(ws, {"from": str(tiny_encoder_dir)})
+    assert teach.check(ws, {})[1] == "teacher-01"
+
+
+def test_a_log_goes_with_distill_and_distill_with_a_log() -> None:
+    assert source_of(DISTILL, {}) == LOG == source_of(DISTILL, {"source": "log"})
+    infonce = load_recipe("infonce")
+    assert source_of(infonce, {}) == "judgments"
+    for recipe, source in ((infonce, "log"), (DISTILL, "judgments"), (DISTILL, "flags")):
+        with pytest.raises(UsageError, match="does not learn from"):
+            source_of(recipe, {"source": source})
+    with pytest.raises(UsageError, match="no source"):
+        source_of(infonce, {"source": "rumour"})
