@@ -138,7 +138,7 @@ def _make(context: Context, name: str) -> str:
         base_name=base.name,
         data={"catalog": catalog, "template": ws.settings.template},
         checkpoints=context.directory / CHECKPOINTS,
-        **({"lists": synthetic.lists} if synthetic else {}),
+        lists=synthetic.lists if synthetic else None,
     )
     if synthetic:
         result = pass_on(finished, result, synthetic)

@@ -44,7 +44,6 @@ class Material:
         replayed: judged queries whose base scores are replayed; replay: rows of replay in all.
         held_out: normalised queries of the dev and test splits that are trained on all the same.
         near: judged queries that a query trained on nearly repeats.
-        inherited: normalised queries that a teacher of the rows has seen.
     """
 
     examples: Examples
@@ -54,7 +53,6 @@ class Material:
     replay: int = 0
     held_out: Sequence[str] = ()
     near: Sequence[Near] = ()
-    inherited: Sequence[str] = ()
 
 
 def make_card(

@@ -7,8 +7,6 @@ import random
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
-from typing import Any
 
 from engine.catalog.normalise import clean_query, normalise_query
 from engine.catalog.queries import JudgedQuery
@@ -17,6 +15,7 @@ from engine.training.basket import Basket
 from engine.training.examples import Example, Examples, build_examples, hash_rows
 from engine.training.graded import Drawing, build_lists, build_pairs
 from engine.training.recipe import Recipe
+from engine.training.synthetic import ScoredList
 
 PAIRS = ("contrastive", "cosine", "cosent")
 _LEVELS = re.compile(r"\s*>\s*|\s+/\s+")
@@ -31,33 +30,6 @@ class Products:
 
 
 NOTHING = Products()
-
-
-@dataclass(frozen=True, slots=True)
-class ScoredList:
-    """A query and products that a teacher scored for it.
-
-    Attributes:
-        scores: one a product, on the teacher's own scale.
-    """
-
-    query: str
-    product_ids: tuple[str, ...]
-    scores: tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Taught:
-    """What a teacher made of a search log, for a student.
-
-    Attributes:
-        facts: what the student's card says of it: the log, the teacher, hashes.
-        seen: normalised judged queries that the teacher learned from: the student has seen them.
-    """
-
-    lists: Sequence[ScoredList]
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    seen: tuple[str, ...] = ()
 
 
 def rows_of(
@@ -115,42 +87,27 @@ def rows_of_basket(
 
 
 def rows_of_lists(
-    recipe: Recipe, lists: Sequence[ScoredList], texts: Mapping[str, str], seed: int
+    recipe: Recipe, lists: Sequence[ScoredList], texts: Mapping[str, str]
 ) -> Examples:
-    """Rows of one query and `documents` scored products, drawn evenly over the teacher's order.
+    """Rows of one query of a log and `documents` products with a teacher's scores as targets.
 
-    A query with fewer products than that, or without a text, is left out and counted.
+    A query with another number of products, or without a text, is left out and counted.
 
     Raises:
         RankbenchError: nothing is left.
     """
-    rng = random.Random(seed)
     size = int(recipe["documents"])
     rows, used = [], []
-    for number, scored in enumerate(lists):
-        known = [
-            (score, product)
-            for product, score in zip(scored.product_ids, scored.scores, strict=True)
-            if texts.get(product)
-        ]
-        text = clean_query(scored.query)
-        if not text or len(known) < size:
+    for number, (asked, products, scores) in enumerate(lists):
+        text = clean_query(asked)
+        if not text or len(products) != size:
             continue
         query = JudgedQuery(f"log:{number}", text, imported=False)
-        used.append(query)
-        chosen = _spread(sorted(known, reverse=True), size, rng)
-        products = [product for _, product in chosen]
         documents = tuple(texts[product] for product in products)
-        targets = tuple(score for score, _ in chosen)
+        used.append(query)
         rows.append(
             Example(
-                query.query_id,
-                text,
-                products[0],
-                documents[0],
-                tuple(products[1:]),
-                documents[1:],
-                targets,
+                query.query_id, text, products[0], documents[0], products[1:], documents[1:], scores
             )
         )
     if len(rows) < 2:
@@ -163,15 +120,6 @@ def rows_of_lists(
     # Nothing is known to be right for a query of a log, so no two rows may not meet.
     relevant = {normalise_query(query.query): frozenset[str]() for query in used}
     return Examples(tuple(rows), relevant, tuple(used), hash_rows(rows), notes if left else ())
-
-
-def _spread(
-    ranked: Sequence[tuple[float, str]], size: int, rng: random.Random
-) -> list[tuple[float, str]]:
-    """The teacher's best, and one from each of `size` - 1 equal parts of the rest."""
-    rest = ranked[1:]
-    cuts = [round(part * len(rest) / (size - 1)) for part in range(size)]
-    return [ranked[0], *(rest[rng.randrange(a, b)] for a, b in pairwise(cuts))]
 
 
 def _weighted(examples: Examples, queries: Sequence[JudgedQuery], seed: int) -> Examples:

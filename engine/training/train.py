@@ -26,7 +26,8 @@ from engine.training.finish import Material, lineage, make_card, make_note, save
 from engine.training.outcome import Best, Boldest, Cancelled, Report, ShouldStop, check_stop
 from engine.training.recipe import Recipe
 from engine.training.remarks import many
-from engine.training.rows import NOTHING, Products, Taught, rows_of, rows_of_basket, rows_of_lists
+from engine.training.rows import NOTHING, Products, rows_of, rows_of_basket, rows_of_lists
+from engine.training.synthetic import ScoredList
 from engine.training.vectors import BaseVectors, base_hits, base_scores, known_vectors
 from engine.workspace import DEFAULT_GAINS
 
@@ -71,7 +72,7 @@ def train(
     *,
     basket: Basket | None = None,
     queries: Sequence[JudgedQuery] = (),
-    taught: Taught | None = None,
+    lists: Sequence[ScoredList] | None = None,
     products: Products = NOTHING,
     seed: int | None = None,
     report: Report | None = None,
@@ -96,7 +97,7 @@ def train(
         basket: verdicts to train on in the place of `train_queries`.
         queries: all judged queries with people's words applied; needed with a basket, and what the
             `flags` loss takes its replay from.
-        taught: a teacher's lists to train on in the place of `train_queries`.
+        lists: what a teacher scored, to train on in the place of `train_queries`.
         products: descriptions and categories, where the recipe reads them.
         seed: overrides the recipe's.
         report: gets dicts with `event` "progress" or "log", `phase` ("loading", "training", "dev",
@@ -121,8 +122,8 @@ def train(
     run_seed = int(recipe["seed"]) if seed is None else seed
     if out_dir.exists():
         raise RankbenchError(f"{out_dir} exists already.", "Name another place for the encoder.")
-    if taught is not None:
-        examples = rows_of_lists(recipe, taught.lists, texts, run_seed)
+    if lists is not None:
+        examples = rows_of_lists(recipe, lists, texts)
     elif basket is not None:
         examples = rows_of_basket(recipe, basket, queries, texts, run_seed)
     else:
@@ -151,8 +152,8 @@ def train(
     scores = base_scores(model, dev, known)
     every = queries or train_queries
     material = _material(examples, basket, every)
-    if taught is not None:
-        material = Material(examples, {"source": "log", **taught.facts}, inherited=taught.seen)
+    if lists is not None:
+        material = Material(examples, {"source": "log"})
     replayed: Replayed | None = None
     if recipe.loss == "flags":
         flagged = basket.flagged() if basket is not None else frozenset()
@@ -184,7 +185,7 @@ def train(
     card = replace(
         _card(recipe, run_seed, material, dev, best, scores),
         name=name or recipe.name,
-        **{**origin, "inherited_queries": _united(origin["inherited_queries"], material.inherited)},
+        **origin,
         seconds=round(time.monotonic() - began, 2),
     )
     judged = judged_hash(queries or [*train_queries, *dev_queries])
@@ -195,11 +196,6 @@ def train(
     )
     save(model, out_dir, card, examples)
     return TrainResult(out_dir, card, linear, len(examples.rows), steps.last, best.cancelled)
-
-
-def _united(*groups: Collection[str]) -> tuple[str, ...]:
-    """The queries of all groups, sorted."""
-    return tuple(sorted({query for group in groups for query in group}))
 
 
 def _material(
