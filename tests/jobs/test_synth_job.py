@@ -9,21 +9,19 @@ import pytest
 
 from engine.catalog.queries import JudgedQuery
 from engine.encoders.card import read_card
-from engine.encoders.registry import resolve
 from engine.errors import RankbenchError, UsageError
-from engine.jobs import synth, teach
+from engine.jobs import synth, teach, train
 from engine.jobs.context import Context, Events
 from engine.jobs.material import LOG, source_of
-from engine.jobs.synthetic import pass_on, read_set
+from engine.jobs.synthetic import read_set
 from engine.training.outcome import Cancelled
-from engine.training.recipe import Recipe, load_recipe
+from engine.training.recipe import load_recipe
 from engine.training.synthetic import read_rows, read_synth_card
-from engine.training.train import TrainResult
 from engine.workspace import Workspace
 
 LOGGED = ["red sneakers", "purple tents", "a lamp for reading", "cosy pillow", "kettle", "umbrella"]
 """The first is a judged query of the train split, with a plural; none is of dev or test."""
-DISTILL = Recipe("distill", "", "distill", {"documents": 8, "seed": 0})
+DISTILL = load_recipe("distill")
 
 
 def context_of(ws: Workspace, number: int, **params: object) -> Context:
@@ -88,13 +86,13 @@ def test_a_teacher_a_set_and_the_students_card(
     asked = context_of(ws, 4, source="log", synth="")
     synthetic = read_set(asked, tiny_texts, DISTILL, [])
     assert len(synthetic.lists) == 4 and all(len(ids) == 8 for _, ids, _ in synthetic.lists)
-    student = ws.root / "student"
-    student.mkdir()
-    blank = read_card(resolve(ws, "base").path)
-    assert blank is not None
-    result = pass_on(student, TrainResult(student, blank, None, 4, 1), synthetic)
-    again = read_card(student)
-    assert again == result.card and set(teacher.trained_queries) <= set(again.seen_queries())
+    quick = ["epochs=1", "dev_products=50", "lr=1e-3", "max_steps=2"]
+    done = train.run(context_of(ws, 5, recipe="distill", set=quick))
+    again = read_card(ws.encoders_dir / done["encoder"])
+    assert again is not None and done["rows"] == 4
+    assert again.asked == {"source": "log", "synth": "synth-01"}
+    assert set(teacher.trained_queries) <= set(again.seen_queries())
+    assert "distilled from teacher-01 (synth-01)" in again.note
     assert {query for query, _, _ in synthetic.lists} <= {
         *again.trained_queries, "red sneakers", "purple tents",
     }  # fmt: skip
@@ -141,7 +139,7 @@ def test_a_log_goes_with_distill_and_distill_with_a_log() -> None:
     infonce = load_recipe("infonce")
     assert source_of(infonce, {}) == "judgments"
     for recipe, source in ((infonce, "log"), (DISTILL, "judgments"), (DISTILL, "flags")):
-        with pytest.raises(UsageError, match="does not learn from"):
+        with pytest.raises(UsageError, match="does not train on"):
             source_of(recipe, {"source": source})
     with pytest.raises(UsageError, match="no source"):
         source_of(infonce, {"source": "rumour"})
