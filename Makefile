@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # Another interpreter: make install PYTHON=/path/to/python3.12
 PYTHON ?=
 
-.PHONY: help install demo test faults lint snapshots picture bench crossval clean
+.PHONY: help install demo test faults lint snapshots picture bench crossval recipes clean
 
 help:
 	@echo "make demo       open the app on the demo shop"
@@ -18,6 +18,7 @@ help:
 	@echo "make picture    redraw the README's picture from the demo shop"
 	@echo "make bench      measure latency and rates (RANKBENCH_ESCI names the data)"
 	@echo "make crossval   the README's out-of-fold figures, about an hour"
+	@echo "make recipes    every recipe out of fold in one table, hours (RANKBENCH_ESCI names the data)"
 	@echo "make clean      remove .venv and caches"
 
 install: $(STAMP)
@@ -65,6 +66,10 @@ bench: install
 # Slow: an hour on two cores. Stopped, it goes on from the last fold.
 crossval: install
 	$(PY) tests/benchmarks/crossval.py --seeds 3
+
+# Slow: hours on two cores. Stopped, it goes on from the last fold.
+recipes: install
+	$(PY) tests/benchmarks/recipes.py
 
 snapshots: install
 	RANKBENCH_UPDATE_SNAPSHOTS=1 $(PY) -m pytest tests/workbench/test_screen_snapshots.py

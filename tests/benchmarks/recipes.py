@@ -1,0 +1,144 @@
+"""Every recipe on the ESCI sample, out of fold, in one table: `make recipes`.
+
+    RANKBENCH_ESCI=DIR python tests/benchmarks/recipes.py [--folds 5] [--seeds 1] [--only R ...]
+
+Stopped, it goes on from the last fold (--keep names where the workspace lies). Scores by query id
+land in tests/benchmarks/recipes/, without any text of the data; --table makes the table from them
+alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_cache_path
+
+from engine.evaluation.multiple import holm
+
+HERE = Path(__file__).parent / "recipes"
+RUNS: dict[str, tuple[str, ...]] = {
+    # What differs from a recipe's own settings is time: an epoch of pairs costs two CPU minutes.
+    "infonce": (),
+    "hard-negatives": (),
+    "triplet": (),
+    "listwise": (),
+    "cosent": (),
+    "cosine": (),
+    "contrastive": ("epochs=2", "descriptions=0"),
+    "adapter": (),
+}
+MEASURES = ("ndcg@10", "ndcg", "rbo_ideal", "rbo_ideal_strict", "mrr@10", "title_cosine",
+            "title_margin")  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--folds", default="5")
+    parser.add_argument("--seeds", default="1")
+    parser.add_argument("--only", nargs="*", choices=RUNS)
+    parser.add_argument("--keep", type=Path, default=user_cache_path("rankbench") / "recipes")
+    parser.add_argument("--table", action="store_true", help="no runs: the table alone")
+    options = parser.parse_args()
+    if not options.table:
+        root = workspace(options.keep)
+        for name in options.only or RUNS:
+            keep(name, run(root, name, options.folds, options.seeds))
+    print(table({path.stem: json.loads(path.read_text()) for path in sorted(HERE.glob("*.json"))}))
+
+
+def workspace(root: Path) -> Path:
+    esci = os.environ.get("RANKBENCH_ESCI")
+    if not esci:
+        sys.exit("RANKBENCH_ESCI names no directory of the ESCI sample.")
+    if not root.exists():
+        files = ("--catalog", f"{esci}/products.parquet", "--judgments", f"{esci}/judgments.csv")
+        rankbench("init", root, *files)
+    rankbench("index", "-w", root)
+    return root
+
+
+def run(root: Path, name: str, folds: str, seeds: str) -> dict[str, Any]:
+    settings = [part for text in RUNS[name] for part in ("--set", text)]
+    asked = ("--recipe", name, "--folds", folds, "--seeds", seeds, *settings, "--json")
+    print(f"{name} …", file=sys.stderr, flush=True)
+    return dict(json.loads(rankbench("crossval", "-w", root, *asked)))
+
+
+def keep(name: str, found: dict[str, Any]) -> None:
+    """The figures of a run and its scores by query id; no text of the data."""
+    HERE.mkdir(exist_ok=True)
+    for row in found["per_query"]:
+        row.pop("query", None)
+    named = (
+        "recipe",
+        "folds",
+        "seeds",
+        "queries",
+        "excluded",
+        "table",
+        "cosines",
+        "runs",
+        "inputs",
+    )
+    kept = {key: found[key] for key in (*named, "per_query")}
+    (HERE / f"{name}.json").write_text(json.dumps(kept, separators=(",", ":")) + "\n")
+
+
+def table(found: dict[str, dict[str, Any]]) -> str:
+    """Markdown, best first; p of `ndcg@10` corrected by Holm over the recipes."""
+    rows = {
+        name: {r["measure"]: r for r in (*f["table"], *f["cosines"])} for name, f in found.items()
+    }
+    deltas = {name: measures["ndcg@10"]["deltas"]["base"] for name, measures in rows.items()}
+    corrected = dict(zip(deltas, holm([d["p"] for d in deltas.values()]), strict=True))
+    lines = [
+        "| recipe | n | ndcg@10 | tuned − base (95 % interval) | p (Holm) | +/=/− | "
+        + " | ".join(MEASURES[1:])
+        + " | training s a fold |",
+        "| --- " * (len(MEASURES) + 6) + "|",
+    ]
+    some = next(iter(rows.values()))
+    for system in ("base", "bm25", "random"):
+        lines.append(_plain(system, some))
+    for name in sorted(deltas, key=lambda name: -deltas[name]["mean"]):
+        delta, measures, f = deltas[name], rows[name], found[name]
+        seconds = [run["train_seconds"] for run in f["runs"]]
+        counts = f"{delta['improved']}/{delta['unchanged']}/{delta['harmed']}"
+        cells = [
+            name, str(delta["n"]), _number(measures["ndcg@10"]["means"]["tuned"]),
+            f"{delta['mean']:+.3f} ({delta['low']:+.3f} to {delta['high']:+.3f})",
+            f"{delta['p']:.3f} ({corrected[name]:.3f})", counts,
+            *(_number(measures[m]["means"]["tuned"]) for m in MEASURES[1:]),
+            f"{sum(seconds) / len(seconds):.0f}",
+        ]  # fmt: skip
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _plain(system: str, measures: dict[str, Any]) -> str:
+    def of(measure: str) -> float | None:
+        row = measures[measure]
+        return row["floor"] if system == "random" else row["means"].get(system)
+
+    values = [_number(of(measure)) for measure in MEASURES[1:]]
+    cells = [system, "", _number(of("ndcg@10")), "", "", "", *values, ""]
+    return "| " + " | ".join(cells) + " |"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def rankbench(*arguments: object) -> str:
+    command = [sys.executable, "-m", "workbench", *map(str, arguments)]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+if __name__ == "__main__":
+    main()
