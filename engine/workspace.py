@@ -107,6 +107,10 @@ class Workspace:
         return self.root / "reports"
 
     @property
+    def sweeps_dir(self) -> Path:
+        return self.root / "sweeps"
+
+    @property
     def cache_dir(self) -> Path:
         return self.root / "cache"
 

@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("serve", "Put the app in a browser; read-only unless told otherwise."),
     "compress": ("compress", "Make an encoder smaller and faster, or measure every way to."),
     "crossval": ("crossval", "Out-of-fold scores of a training recipe."),
+    "sweep": ("sweep", "Search a recipe's settings for the best dev score."),
     "train": ("train", "Fine-tune an encoder from flags or judgments."),
     "teach": ("teach", "Train a cross-encoder from judgments, to teach encoders with."),
     "synth": ("synth", "Let a cross-encoder score what a search log's queries find."),

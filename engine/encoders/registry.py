@@ -117,15 +117,15 @@ def encoder_fingerprint(info: EncoderInfo) -> str:
     return fingerprint(info.path)
 
 
-def check_name(name: str) -> str:
-    """Return `name` if an encoder may be called so.
+def check_name(name: str, what: str = "an encoder") -> str:
+    """Return `name` if an encoder, or another thing that is kept under its name, may have it.
 
     Raises:
         UsageError: reserved, or with characters that a side or a file cannot carry.
     """
     if not _NAME.fullmatch(name) or name.lower() in _RESERVED:
         raise UsageError(
-            f"{name!r} cannot be an encoder's name.",
+            f"{name!r} cannot be {what}'s name.",
             "Use letters, digits, dots, dashes and underscores; not base, bm25, hybrid or run.",
         )
     return name

@@ -56,17 +56,18 @@ def settings_of(
     return {
         "recipe": what,
         "base": fingerprint(base_dir),
-        "catalog": _digest(sorted(texts.items())),
+        "catalog": digest(sorted(texts.items())),
         "judgments": queries_hash(queries),
         "folds": folds,
         "gains": dict(gains),
         "rbo_p": rbo_p,
-        "fields": {name: _digest(sorted(texts.items())) for name, texts in fields.items()},
-        **{name: _digest(sorted(texts.items())) for name, texts in read.items()},
+        "fields": {name: digest(sorted(texts.items())) for name, texts in fields.items()},
+        **{name: digest(sorted(texts.items())) for name, texts in read.items()},
     }
 
 
-def _digest(value: object) -> str:
+def digest(value: object) -> str:
+    """Sixteen hexadecimal digits that stand for a JSON value."""
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
 
 
@@ -84,8 +85,8 @@ def directory_of(ws: Workspace, recipe: Recipe, folds: int) -> Path:
 
 
 @contextmanager
-def held(path: Path) -> Iterator[None]:
-    """Keep the directory, made where it is missing, to this run.
+def held(path: Path, what: str = "cross-validation", parts: str = "folds") -> Iterator[None]:
+    """Keep the directory, made where it is missing, to this run of `what`, which has `parts`.
 
     Raises:
         RankbenchError: another run has it, or it cannot be written.
@@ -98,8 +99,8 @@ def held(path: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         raise RankbenchError(
-            f"Another cross-validation is at work in {path}.",
-            "Wait for it to end, or stop it; the folds it has finished are kept.",
+            f"Another {what} is at work in {path}.",
+            f"Wait for it to end, or stop it; the {parts} it has finished are kept.",
         ) from None
     except OSError as error:
         raise unwritable(path, error) from None

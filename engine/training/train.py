@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -52,6 +52,8 @@ class TrainResult:
         linear: the adapter's W [d, d], or None where all weights moved.
         rows: training rows; steps: optimiser steps taken.
         cancelled: the step after which a person stopped it; what was best by then was saved.
+        dev: id of a dev query -> its NDCG@10 under the base and under the saved weights; empty
+            where there were too few to choose on.
     """
 
     path: Path
@@ -60,6 +62,7 @@ class TrainResult:
     rows: int
     steps: int
     cancelled: int | None = None
+    dev: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def train(
@@ -195,7 +198,10 @@ def train(
         note=make_note(card, best, material.held_out),
     )
     save(model, out_dir, card, examples)
-    return TrainResult(out_dir, card, linear, len(examples.rows), steps.last, best.cancelled)
+    rows, stopped = len(examples.rows), best.cancelled
+    return TrainResult(
+        out_dir, card, linear, rows, steps.last, stopped, _by_query(dev, best, scores)
+    )
 
 
 def _material(
@@ -268,6 +274,14 @@ def _card(
     """The card of what was chosen, with the hash of what it was chosen on."""
     card = make_card(recipe, seed, material, dev, best, fmean(scores) if scores else math.nan)
     return card if dev is None else replace(card, data={**card.data, "dev": _dev_hash(dev)})
+
+
+def _by_query(
+    dev: DevSet | None, best: Best, base: Sequence[float]
+) -> dict[str, tuple[float, float]]:
+    if dev is None or best.chosen is None:
+        return {}
+    return dict(zip(dev.ids, zip(base, best.chosen.scores, strict=True), strict=True))
 
 
 def _dev_hash(dev: DevSet | None) -> str:

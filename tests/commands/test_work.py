@@ -147,6 +147,14 @@ def test_recipes_are_listed_and_explained(rankbench: Any) -> None:
     rankbench("recipes", "nosuch").assert_error(2, "nosuch")
 
 
+def test_every_recipe_says_what_it_would_train_on(workspace: Path, rankbench: Any) -> None:
+    for row in rankbench("recipes", "--json").json:
+        if row["loss"] in ("flags", "distill"):
+            continue
+        found = rankbench("train", "-w", workspace, "--recipe", row["name"], "--dry-run", "--json")
+        assert found.json["judged"] > 0, row["name"]
+
+
 def test_crossval_pools_every_query_and_goes_on(workspace: Path, rankbench: Any) -> None:
     options = ["-w", workspace, "--recipe", "adapter", "--set", "epochs=1", "--folds", 2]
     first = rankbench("crossval", *options, "--seeds", 1, "--json")

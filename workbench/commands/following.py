@@ -118,8 +118,11 @@ def _plain_painter() -> Paint:
 
 
 def label(event: dict[str, Any]) -> str:
-    """What an event is about: its phase, and in a cross-validation which run of how many."""
+    """What an event is about: its phase, and which run or trial of how many."""
     phase = str(event.get("phase") or event.get("event", ""))
+    if event.get("trial"):
+        of = f"/{event['trials']}" if event.get("trials") else ""
+        return f"trial {event['trial']}{of} {phase}"
     if not event.get("runs"):
         return phase
     return (

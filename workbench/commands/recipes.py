@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from workbench.commands.hints import hint
@@ -16,6 +14,7 @@ from workbench.commands.output import emit_json, say, table
 @json_option
 def command(name: str | None, as_json: bool) -> None:
     """List the training recipes; with NAME, explain one and its settings."""
+    from engine.experiments.search_space import SPACES, written
     from engine.training.recipe import PARAMETERS, list_recipes, load_recipe
 
     if name is None:
@@ -27,23 +26,17 @@ def command(name: str | None, as_json: bool) -> None:
         hint("`rankbench recipes NAME` lists the settings of one.")
         return
     recipe = load_recipe(name)
+    searched = SPACES.get(recipe.loss, {})
     if as_json:
-        emit_json(recipe.to_json())
+        emit_json({**recipe.to_json(), "sweep": dict(searched)})
         return
     click.echo(f"{recipe.name}: {recipe.summary}")
     click.echo()
     rows = []
     for key, value in recipe.parameters.items():
         about = PARAMETERS[key]
-        rows.append([key, written(value), about.range, about.help])
-    table(["setting", "value", "from, to", "meaning"], rows, left=4)
+        rows.append([key, written(value), about.range, searched.get(key, ""), about.help])
+    table(["setting", "value", "from, to", "sweep", "meaning"], rows, left=5)
     say()
     if rows:
         hint(f"`rankbench train --recipe {name} --set {rows[0][0]}={rows[0][1]}`")
-
-
-def written(value: Any) -> str:
-    """A setting as `--set` takes it."""
-    if isinstance(value, (tuple, list)):
-        return ",".join(f"{item:g}" for item in value)
-    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -40,6 +40,7 @@ KEYS = (
 @click.option("--name", metavar="N", help="The new encoder's name; default: recipe and a number.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A recipe's setting.")
 @click.option("--seed", type=click.IntRange(0), help="Random seed; default: the recipe's.")
+@click.option("--base", metavar="ENCODER", help="The encoder to tune; default: base.")
 @click.option("--include-test", is_flag=True, help="Train on flags of dev and test queries too.")
 @click.option(
     "--from-card",
@@ -58,6 +59,7 @@ def command(
     name: str | None,
     settings: tuple[str, ...],
     seed: int | None,
+    base: str | None,
     include_test: bool,
     from_card: str | None,
     dry_run: bool,
@@ -82,10 +84,15 @@ def command(
     if from_card is None:
         params = {"recipe": recipe_for(recipe, source), "set": list(settings), "seed": seed}
         params |= {"source": source or "", "include_test": include_test, "synth": synth}
+        if base is not None:
+            from engine.encoders.registry import resolve
+
+            params["base"] = resolve(workspace, base).name
     else:
-        if recipe or source or synth or settings or seed is not None or include_test:
+        given = (recipe, source, synth, settings, seed is not None, base, include_test)
+        if any(given):
             raise UsageError(
-                "With --from-card, the card says recipe, source, settings and seed.",
+                "With --from-card, the card says recipe, source, settings, seed and base.",
                 "Leave them out, or give them without --from-card.",
             )
         params, again["differences"] = read_card_params(workspace, from_card)
