@@ -134,7 +134,7 @@ def _experiment(
     from engine.encoders.registry import BASE, resolve
     from engine.experiments.experiment import Experiment
     from engine.index.build import build_index, load_matrix
-    from engine.jobs.material import read_judged, read_texts
+    from engine.jobs.material import read_judged, read_products, read_texts
 
     info = resolve(workspace, base or BASE)
     with progress_bar(f"Indexing {info.name}") as report:
@@ -152,6 +152,7 @@ def _experiment(
         int(recipe["seed"]) if seed is None else seed,
         (matrix.ids, matrix.vectors),
         workspace.settings.gains,
+        products=read_products(workspace),
     )
 
 
