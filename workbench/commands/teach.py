@@ -10,7 +10,7 @@ from engine.workspace import Workspace
 from workbench.commands.following import follow
 from workbench.commands.hints import hint
 from workbench.commands.options import json_option, with_workspace
-from workbench.commands.output import count, emit_json, facts, interval, number, safe, say, table
+from workbench.commands.output import count, emit_json, ends, facts, number, safe, say, table
 
 if TYPE_CHECKING:
     from engine.training.teachers import Teacher
@@ -88,12 +88,12 @@ def check_lines(found: dict[str, Any]) -> list[tuple[str, str]]:
     """Teacher against student, as names and values."""
     if not found or not found.get("n"):
         return [("dev", "no query to compare teacher and student on")]
-    ends = interval(found["low"], found["high"])
+    between = ends(found["low"], found["high"], found["n"])
     return [
         ("measure", f"{found['measure']}, dev n {found['n']}"),
         ("teacher's", number(found["teacher"])),
         ("student's", number(found["student"])),
-        ("difference", f"{number(found['delta'], sign=True)} ({ends})"),
+        ("difference", f"{number(found['delta'], sign=True)} ({between})"),
     ]
 
 
