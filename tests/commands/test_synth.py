@@ -99,4 +99,4 @@ def test_a_log_is_scored_by_an_accepted_teacher_and_the_set_is_listed(
     told = rankbench(*asked, "-w", workspace)
     told.assert_error(1, "called 'first' already")
     told = rankbench("train", "--source", "log", "--recipe", "infonce", "-w", workspace)
-    told.assert_error(2, "does not learn from log")
+    told.assert_error(2, "does not train on log")
