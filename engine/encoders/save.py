@@ -5,8 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from engine.workspace import unwritable
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -59,3 +64,24 @@ def flush_tree(directory: Path) -> None:
     """
     for path in (*directory.rglob("*"), directory):
         flush(path)
+
+
+@contextmanager
+def whole_directory(target: Path) -> Iterator[Path]:
+    """A directory to write into, which becomes `target` when all went well: whole or not there.
+
+    Raises:
+        RankbenchError: the disk refuses.
+    """
+    work = target.with_name(f".{target.name}.partial")
+    shutil.rmtree(work, ignore_errors=True)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield work
+        flush_tree(work)
+        work.rename(target)
+        flush(target.parent)
+    except OSError as error:
+        raise unwritable(target.parent, error) from None
+    finally:
+        shutil.rmtree(work, ignore_errors=True)

@@ -36,8 +36,7 @@ def source_of(recipe: Recipe, params: Mapping[str, Any]) -> str:
     if source not in recipe.sources:
         raise UsageError(
             f"Recipe {recipe.name} does not train on {source}.",
-            f"It takes {' or '.join(recipe.sources)}; verdicts go with the recipe flags, a log with "
-            "distill.",
+            f"It takes {' or '.join(recipe.sources)}; verdicts go with flags, a log with distill.",
         )
     return source
 

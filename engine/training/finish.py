@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,14 +14,13 @@ from engine.catalog.normalise import normalise_query
 from engine.catalog.queries import JudgedQuery
 from engine.encoders.card import Card, read_card, write_card
 from engine.encoders.fingerprint import fingerprint
-from engine.encoders.save import flush, flush_tree, save_model
+from engine.encoders.save import save_model, whole_directory
 from engine.errors import RankbenchError
 from engine.training.examples import Examples, queries_hash
 from engine.training.near import Near
 from engine.training.outcome import Best, Boldest
 from engine.training.recipe import Recipe
 from engine.training.remarks import many
-from engine.workspace import unwritable
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -153,12 +151,9 @@ def save(model: SentenceTransformer, out_dir: Path, card: Card, examples: Exampl
     """
     from engine.encoders.load import SentenceEncoder, load_model
 
-    work = out_dir.with_name(f".{out_dir.name}.partial")
-    shutil.rmtree(work, ignore_errors=True)
     rows = examples.rows[:8]
     probe = [row.positive for row in rows]
-    try:
-        out_dir.parent.mkdir(parents=True, exist_ok=True)
+    with whole_directory(out_dir) as work:
         save_model(model, work)
         write_card(work, card)
         saved = SentenceEncoder(load_model(work, str(model.device)))
@@ -175,10 +170,3 @@ def save(model: SentenceTransformer, out_dir: Path, card: Card, examples: Exampl
                     "The saved encoder does not give the vectors of the trained one.",
                     "Check the disk, then train again; nothing was kept.",
                 )
-        flush_tree(work)
-        work.rename(out_dir)
-        flush(out_dir.parent)
-    except OSError as error:
-        raise unwritable(out_dir.parent, error) from None
-    finally:
-        shutil.rmtree(work, ignore_errors=True)

@@ -6,8 +6,6 @@ Interpolating base and tuned weights keeps what tuning forgets (Wortsman et al. 
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,20 +21,13 @@ from engine.training import checkpoints as saved
 from engine.training.batches import Sampler
 from engine.training.objective import Objective
 from engine.training.outcome import Best, Cancelled, Candidate, Report, ShouldStop, diverged
+from engine.training.quiet_trainer import Checkpoints, WholeCheckpoints, common_arguments, unwrap
 from engine.training.recipe import Recipe
-from engine.training.selection import DevSet, bf16_is_fast
+from engine.training.selection import DevSet
 from engine.training.watch import Watch
 from engine.training.weights import Weights, add_lora, freeze, interpolate, plain_weights
 
 _DOCUMENT_PROMPTS = ("document", "passage", "corpus")
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoints:
-    """Where checkpoints go; `key` names the run, and "" keeps none."""
-
-    place: Path
-    key: str = ""
 
 
 def fit(
@@ -79,10 +70,7 @@ def fit(
         trainer = _trainer(trained, recipe, objective, seed, checkpoints, watch)
         trainer.train(resume_from_checkpoint=_resumed(watch, checkpoints))
     finally:
-        # Mixed precision hides the class's forward behind a wrapped one: what is saved must encode
-        # in float32, and the next stage's trainer leaves alone what is marked as prepared.
-        for name in ("forward", "_original_forward", "_is_accelerate_prepared"):
-            trained.__dict__.pop(name, None)
+        unwrap(trained)
         trained.max_seq_length = length
         trained.requires_grad_(requires_grad=True)
     if watch.failed or not all(bool(torch.isfinite(p).all()) for p in trained.parameters()):
@@ -153,24 +141,7 @@ def _trainer(
 ) -> SentenceTransformerTrainer:
     device = model.device.type
     arguments = SentenceTransformerTrainingArguments(
-        output_dir=str(checkpoints.place),
-        num_train_epochs=recipe["epochs"],
-        max_steps=recipe["max_steps"] or -1,
-        per_device_train_batch_size=recipe["batch_size"],
-        learning_rate=recipe["lr"],
-        warmup_steps=recipe["warmup"],
-        weight_decay=recipe["weight_decay"],
-        seed=seed,
-        data_seed=seed,
-        bf16=bf16_is_fast(device),
-        use_cpu=device == "cpu",
-        dataloader_num_workers=0,
-        dataloader_pin_memory=False,
-        report_to=[],
-        disable_tqdm=True,
-        logging_steps=1,
-        logging_nan_inf_filter=False,
-        save_strategy="no",  # `watch` asks for each checkpoint
+        **common_arguments(recipe, recipe["batch_size"], seed, device, checkpoints.place),
         batch_sampler=Sampler(objective.plan, seed),
         prompts=_prompts(model, objective.examples.negatives),
     )
@@ -181,7 +152,7 @@ def _trainer(
         loss=objective.loss(model),
         callbacks=[watch],
     )
-    trainer.checkpoints, trainer.watch = checkpoints, watch
+    trainer.checkpoints, trainer.keep, trainer.tell = checkpoints, watch.keep, watch.tell
     trainer.lora = bool(recipe.get("lora", 0))
     trainer.remove_callback(PrinterCallback)
     return trainer
@@ -212,34 +183,8 @@ def _prompts(model: SentenceTransformer, negatives: int) -> dict[str, str] | Non
     return found or None
 
 
-class _Trainer(SentenceTransformerTrainer):
-    """Without the callback that gathers examples for a model card of its own, which prints.
-
-    Its checkpoints are whole or not there, and one that cannot be written stops nothing.
-    """
-
-    checkpoints: Checkpoints
-    watch: Watch
-
+class _Trainer(WholeCheckpoints, SentenceTransformerTrainer):
     lora: bool
-
-    def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
-        return None
-
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        def write(path: Path) -> None:
-            whole, self.args.output_dir = self.args.output_dir, str(path.parent)
-            try:
-                super(_Trainer, self)._save_checkpoint(model, trial)
-            finally:
-                self.args.output_dir = whole
-            self.watch.keep(path)
-
-        try:
-            saved.save(self.checkpoints.place, self.state.global_step, self.checkpoints.key, write)
-        except Exception as error:  # torch and safetensors have errors of their own for a full disk
-            line = (str(error).strip() or type(error).__name__).splitlines()[0]
-            self.watch.tell(f"No checkpoint could be written, training goes on: {line[:200]}")
 
     def _load_from_checkpoint(self, checkpoint_path: str) -> None:
         # With low-rank updates the saved model is not one that loads: `watch` has put them back.

@@ -6,7 +6,6 @@ is in its card (an encoder's `Card`), and counts as seen by every student that l
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -28,7 +27,7 @@ from engine.encoders.cross_encoder import (
     score_pairs,
     weights_hash,
 )
-from engine.encoders.save import flush, flush_tree, save_model
+from engine.encoders.save import save_model, whole_directory
 from engine.errors import RankbenchError, UsageError
 from engine.training.checkpoints import run_key
 from engine.training.examples import queries_hash
@@ -37,7 +36,7 @@ from engine.training.outcome import Report, ShouldStop, check_stop
 from engine.training.recipe import Recipe
 from engine.training.reranking import MIN_QUERIES, Check, Ranker, check
 from engine.training.teacher_rows import GradedList, graded_lists, lists_hash
-from engine.workspace import DEFAULT_GAINS, unwritable
+from engine.workspace import DEFAULT_GAINS
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
@@ -217,10 +216,7 @@ def save_teacher(model: CrossEncoder, out_dir: Path, card: Card, probe: GradedLi
     Raises:
         RankbenchError: the disk refuses, or what it reads back scores otherwise.
     """
-    work = out_dir.with_name(f".{out_dir.name}.partial")
-    shutil.rmtree(work, ignore_errors=True)
-    try:
-        out_dir.parent.mkdir(parents=True, exist_ok=True)
+    with whole_directory(out_dir) as work:
         save_model(model, work)
         write_card(work, card)
         again = load_cross_encoder(work, str(model.device))
@@ -230,10 +226,3 @@ def save_teacher(model: CrossEncoder, out_dir: Path, card: Card, probe: GradedLi
                 "The saved teacher does not give the scores of the trained one.",
                 "Check the disk, then train again; nothing was kept.",
             )
-        flush_tree(work)
-        work.rename(out_dir)
-        flush(out_dir.parent)
-    except OSError as error:
-        raise unwritable(out_dir.parent, error) from None
-    finally:
-        shutil.rmtree(work, ignore_errors=True)

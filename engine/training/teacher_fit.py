@@ -26,11 +26,11 @@ from transformers import PrinterCallback, TrainerCallback
 
 from engine.training import checkpoints as saved
 from engine.training.outcome import Cancelled, Report, ShouldStop, diverged
+from engine.training.quiet_trainer import Checkpoints, WholeCheckpoints, common_arguments, unwrap
 from engine.training.recipe import Recipe
-from engine.training.selection import bf16_is_fast
 from engine.training.teacher_rows import GradedList
+from engine.training.watch import CHECKPOINT_SECONDS
 
-CHECKPOINT_SECONDS = 60.0
 # What the targets from 0 to 1 are multiplied by: LambdaLoss takes grades (its gain is 2^grade - 1),
 # ListNet the logits of the distribution to reach.
 _SCALES = {"bce": 1.0, "lambda": 3.0, "listnet": 5.0}
@@ -54,14 +54,12 @@ def fit(
         RankbenchError: the loss is not finite; no checkpoint of it stays.
     """
     watch = _Watch(report, stop, keeping=bool(key))
-    trainer = _trainer(model, recipe, lists, seed, place, watch)
-    trainer.key = key
+    trainer = _trainer(model, recipe, lists, seed, Checkpoints(place, key), watch)
     path = saved.newest(place, key, lambda step: watch.tell(f"Checkpoint {step} was damaged."))
     if key and path is not None:
         watch.tell(f"Going on from step {path.name.rpartition('-')[2]}.")
     trainer.train(resume_from_checkpoint=str(path) if key and path is not None else None)
-    # Mixed precision wrapped the model's forward; what is saved must score in float32.
-    trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
+    unwrap(model)
     if watch.failed or not all(bool(torch.isfinite(p).all()) for p in model.parameters()):
         saved.prune(place, 0)
         raise diverged()
@@ -75,32 +73,16 @@ def _trainer(
     recipe: Recipe,
     lists: Sequence[GradedList],
     seed: int,
-    place: Path,
+    checkpoints: Checkpoints,
     watch: _Watch,
 ) -> _Trainer:
     device = model.device.type
     pointwise = recipe.loss == "bce"
     size = recipe["batch_size"]
     each = recipe["documents"] + recipe["negatives"]
+    batch = size * each if pointwise else size
     arguments = CrossEncoderTrainingArguments(
-        output_dir=str(place),
-        num_train_epochs=recipe["epochs"],
-        max_steps=recipe["max_steps"] or -1,
-        per_device_train_batch_size=size * each if pointwise else size,
-        learning_rate=recipe["lr"],
-        warmup_steps=recipe["warmup"],
-        weight_decay=recipe["weight_decay"],
-        seed=seed,
-        data_seed=seed,
-        bf16=bf16_is_fast(device),
-        use_cpu=device == "cpu",
-        dataloader_num_workers=0,
-        dataloader_pin_memory=False,
-        report_to=[],
-        disable_tqdm=True,
-        logging_steps=1,
-        logging_nan_inf_filter=False,
-        save_strategy="no",  # `watch` asks for each checkpoint
+        **common_arguments(recipe, batch, seed, device, checkpoints.place)
     )
     trainer = _Trainer(
         model=model,
@@ -109,7 +91,8 @@ def _trainer(
         loss=_loss(model, recipe.loss),
         callbacks=[watch],
     )
-    trainer.watch = watch
+    trainer.checkpoints, trainer.tell = checkpoints, watch.tell
+    trainer.keep = lambda path: None
     trainer.remove_callback(PrinterCallback)
     return trainer
 
@@ -144,30 +127,8 @@ def _dataset(lists: Sequence[GradedList], loss: str) -> Dataset:
     )
 
 
-class _Trainer(CrossEncoderTrainer):
-    """Without the model card of its own, which prints; its checkpoints are whole or not there."""
-
-    watch: _Watch
-    key: str
-
-    def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
-        return None
-
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        place = Path(self.args.output_dir)
-
-        def write(path: Path) -> None:
-            self.args.output_dir = str(path.parent)
-            try:
-                super(_Trainer, self)._save_checkpoint(model, trial)
-            finally:
-                self.args.output_dir = str(place)
-
-        try:
-            saved.save(place, self.state.global_step, self.key, write)
-        except Exception as error:  # torch and safetensors have errors of their own for a full disk
-            line = (str(error).strip() or type(error).__name__).splitlines()[0]
-            self.watch.tell(f"No checkpoint could be written, training goes on: {line[:200]}")
+class _Trainer(WholeCheckpoints, CrossEncoderTrainer):
+    """The library's, quiet."""
 
 
 class _Watch(TrainerCallback):
