@@ -78,6 +78,11 @@ def crossval(
     began = time.monotonic()
     report = progress or (lambda event: None)
     stop = should_stop or (lambda: False)
+    if "judgments" not in recipe.sources:
+        raise RankbenchError(
+            f"Recipe {recipe.name} does not train on judgments, which folds are made of.",
+            "Cross-validate another; `rankbench recipes` lists them.",
+        )
     if not seeds or not devices:
         raise RankbenchError(
             "Cross-validation needs a seed and a device.", "Give at least one, for example 0."

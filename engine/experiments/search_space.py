@@ -22,7 +22,7 @@ SPACES: Mapping[str, Mapping[str, str]] = {
         "near": "0.8..0.99", "rounds": "1..3", "mine_to": "20..200:log",
     },
     "triplet": {
-        **_USUAL, "max_per_query": "5..40:log", "negatives": "1..4", "loss_margin": "0.05..0.5",
+        **_USUAL, "max_per_query": "5..40:log", "loss_margin": "0.05..0.5",
     },
     "contrastive": {**_PAIRS, "epochs": "2..12", "loss_margin": "0.2..0.8"},
     "cosine": _PAIRS,

@@ -50,7 +50,13 @@ def settings_of(
     what = recipe.to_json()
     what.pop("summary")
     what["parameters"].pop("seed", None)
-    read = {"categories": products.categories} if recipe.get("strata", "") == "category" else {}
+    read: dict[str, Mapping[str, Any]] = {}
+    if recipe.get("strata", "") == "category":
+        read["categories"] = products.categories
+    if recipe.get("strata", "") == "source":
+        read["sources"] = {q.query_id: sorted(q.sources.items()) for q in queries}
+    if recipe.get("strata", "") == "locale":
+        read["locales"] = {q.query_id: q.columns.get("locale", "") for q in queries}
     if recipe.get("descriptions", 0):
         read["descriptions"] = products.descriptions
     return {
@@ -75,7 +81,7 @@ def directory_of(ws: Workspace, recipe: Recipe, folds: int) -> Path:
     """Where a workspace keeps a recipe's folds: other settings, base, catalog or judgments, another
     directory. Seeds share one. `_FORMAT` is of the files in it."""
     with Records(ws.records_path) as records:
-        judgments = records.judgments_hash()
+        judgments = queries_hash(records.judged_queries())
     what = recipe.to_json()["parameters"]
     what.pop("seed", None)
     key = [_FORMAT, what, folds, encoder_fingerprint(resolve(ws, BASE)), judgments]

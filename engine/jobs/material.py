@@ -140,6 +140,9 @@ def check_basket(ws: Workspace, params: Mapping[str, Any], top: Top | None = Non
     Raises:
         RankbenchError: the basket refuses, or as `read_basket`.
     """
+    recipe = load_recipe(str(params.get("recipe") or "flags")).with_set(params.get("set") or [])
+    if source_of(recipe, params) == LOG:
+        return  # what a set of a log holds was checked when it was made
     merged, (texts, _) = read_merged(ws), read_texts(ws)
     if read_basket(ws, params, merged, texts, lambda side, query: ()).refusal:
         read_basket(ws, params, merged, texts, top).check()

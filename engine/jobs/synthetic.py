@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from engine.errors import RankbenchError
 from engine.experiments.synth_queries import leaking
 from engine.jobs.context import Context
 from engine.jobs.material import seed_of
+from engine.supervise.process import write_json
 from engine.training.recipe import Recipe
 from engine.training.synthetic import (
     ScoredList,
@@ -24,6 +27,8 @@ from engine.training.synthetic import (
 )
 from engine.training.train import TrainResult
 from engine.workspace import Workspace
+
+SET = "set.json"  # in the job's directory: which set it trains on
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,7 @@ def read_set(
         RankbenchError: no such set, or nothing is left of it.
     """
     ws, params = context.ws, context.params
-    card = find_set(ws, params)
+    card = find_set(ws, {"synth": _pinned(context)})
     place = ws.synth_dir / card.name
     found = synth_lists(place, texts, int(recipe["documents"]), seed_of(recipe, params))
     leaks = leaking([query for query, _, _ in found], judged)
@@ -68,6 +73,16 @@ def read_set(
             "Make another with `rankbench synth`.",
         )
     return Synthetic(card, lists)
+
+
+def _pinned(context: Context) -> str:
+    """The set's name, as it was at the job's first start: a resume trains on the same."""
+    place = context.directory / SET
+    with suppress(OSError, ValueError, KeyError):
+        return str(json.loads(place.read_text(encoding="utf-8"))["synth"])
+    name = find_set(context.ws, context.params).name
+    write_json(place, {"synth": name})
+    return name
 
 
 def pass_on(finished: Path, result: TrainResult, synthetic: Synthetic) -> TrainResult:

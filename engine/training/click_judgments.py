@@ -151,5 +151,5 @@ def _graded(
 
 
 def _stem(file: Path) -> str:
-    """The file's name without its endings."""
-    return file.name.partition(".")[0] or "log"
+    """The file's name without its last ending."""
+    return file.stem.strip(".") or "log"

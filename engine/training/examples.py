@@ -137,12 +137,21 @@ def relevant_texts(
 
 
 def queries_hash(queries: Sequence[JudgedQuery]) -> str:
-    """SHA-256 (16 hex) of queries with their ids and grades, whatever their order.
+    """SHA-256 (16 hex) of queries with their ids, grades, and what else their files say of these
+    (weights, scores), whatever their order.
 
     The rows are drawn by id: other ids are other data to a run, though not other judgments
     (`engine.catalog.queries.judgments_hash`).
     """
-    rows = sorted([q.query_id, q.query, sorted(q.grades.items())] for q in queries)
+    rows = sorted(
+        [
+            query.query_id,
+            query.query,
+            sorted(query.grades.items()),
+            *(sorted(said.items()) for said in (query.file_weights, query.targets) if said),
+        ]
+        for query in queries
+    )
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
 
 

@@ -42,12 +42,14 @@ def fit(
     should_stop: ShouldStop,
     checkpoints: Checkpoints,
     before: int = 0,
+    base: Weights | None = None,
 ) -> None:
     """Train `model` in place, leave the chosen weights in it, and in `best` how they were chosen.
 
     Without a dev set the last epoch's weights at the recipe's `alpha` are chosen, and with one
     `best` decides. Interpolation 0 is the base itself and never a candidate. A whole checkpoint of
-    the same run is gone on from. `before` is how many epochs an earlier stage had.
+    the same run is gone on from. `before` is how many epochs earlier stages had, `base` what they
+    began with: interpolations are between that and what is trained.
 
     A run that is stopped after an epoch's dev score keeps what was best by then, and
     `best.cancelled` says so.
@@ -56,7 +58,7 @@ def fit(
         Cancelled: stopped before there was anything to keep.
         RankbenchError: the loss is not finite; no checkpoint of it stays.
     """
-    base = plain_weights(model)
+    base = plain_weights(model) if base is None else base
     lora = int(recipe.get("lora", 0))
     # Low-rank updates live in a copy: only the sum goes back into the model.
     trained = copy.deepcopy(model) if lora else model
@@ -109,7 +111,8 @@ def _choose(
 
     if not watch.scores:
         best.take(Candidate(watch.epoch, alpha), own())
-    best.settle(alpha, float(recipe["margin"]), own)
+    if watch.patient:  # else the last epoch is what was found wanting
+        best.settle(alpha, float(recipe["margin"]), own)
 
 
 def _resumed(watch: Watch, checkpoints: Checkpoints) -> str | None:

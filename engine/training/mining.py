@@ -37,7 +37,8 @@ def mine(
 
     Of the ranks `mine_from` to `mine_to` of a row's query, products Exact for it, those with a text
     of such a product, and those nearer than `near` times the positive's cosine are passed over; the
-    hardest `negatives` of the rest are taken. A row with fewer keeps its own for the others.
+    hardest of the rest are taken. Of two or more `negatives` the first stays what was judged; a row
+    with too few mined ones keeps more of its own.
 
     Raises:
         Cancelled: the person asked for it.
@@ -78,8 +79,9 @@ def mine(
 
 
 def _with(row: Example, mined: Sequence[str], texts: Mapping[str, str], count: int) -> Example:
-    own = [product for product in row.negative_ids if product not in mined]
-    products = [*mined, *own][:count]
+    """The row with its own first negative where there is room for two, then mined ones."""
+    first = row.negative_ids[:1] if count > 1 else ()
+    products = list(dict.fromkeys([*first, *mined, *row.negative_ids]))[:count]
     while len(products) < count:  # rows of one run have one width
         products.append(products[-1] if products else row.negative_ids[0])
     return replace(

@@ -45,7 +45,7 @@ PARAMETERS: Mapping[str, Parameter] = {
         int, 1, 100_000, "products drawn from one query (where rows are pairs of Exact: of those)"
     ),
     "negatives": Parameter(int, 0, 16, "hard negatives a row, judged non-Exact for its query"),
-    "max_steps": Parameter(int, 0, 10**9, "stop after so many steps; 0 for the epochs' own"),
+    "max_steps": Parameter(int, 0, 10**9, "steps (of each stage), at most; 0 for the epochs' own"),
     "max_length": Parameter(int, 8, 8192, "tokens a text is cut to while training"),
     "scale": Parameter(float, 0.1, 1000.0, "1 / temperature of the softmax over cosines"),
     "loss_margin": Parameter(float, 0.0, 2.0, "distance (1 - cosine) that wrong pairs should have"),

@@ -15,7 +15,7 @@ LOSSES = (
     "infonce", "contrastive", "hard-negatives", "triplet", "cosine", "cosent", "listwise",
     "distill", "adapter", "flags",
 )  # fmt: skip
-VERDICT_LOSSES = ("flags", "infonce", "hard-negatives", "triplet", "adapter")
+VERDICT_LOSSES = ("flags", "infonce", "triplet", "adapter")
 """Losses whose rows are a right and a wrong result: what a verdict gives."""
 _HERE = Path(__file__).parent / "recipes"
 
@@ -74,7 +74,7 @@ class Recipe:
                     f"It accepts {', '.join(sorted(values))}.",
                 )
             values[key] = parse_value(key, value.strip())
-        return replace(self, parameters=values)
+        return _fitting_together(replace(self, parameters=values))
 
     def to_json(self) -> dict[str, Any]:
         """`{name, summary, loss, parameters}` of plain JSON values."""
@@ -138,7 +138,25 @@ def read_recipe(path: Path) -> Recipe:
                 f"Use {', '.join(sorted(defaults or PARAMETERS))}.",
             )
         values[key] = check_value(key, value)
-    return Recipe(str(data.get("name", path.stem)), str(data.get("summary", "")), loss, values)
+    name, summary = str(data.get("name", path.stem)), str(data.get("summary", ""))
+    return _fitting_together(Recipe(name, summary, loss, values))
+
+
+def _fitting_together(recipe: Recipe) -> Recipe:
+    """The recipe, whose values are possible one by one.
+
+    Raises:
+        UsageError: they are not, together.
+    """
+    if not alphas(recipe):
+        raise UsageError(
+            "alpha = 0 with alphas = 0 keeps nothing but the base.", "Give one of them above 0."
+        )
+    if recipe.loss == "hard-negatives" and not recipe["negatives"]:
+        raise UsageError(
+            "hard-negatives with negatives = 0 has nothing to mine.", "Give 1 or more."
+        )
+    return recipe
 
 
 def _example(values: Mapping[str, Any]) -> str:

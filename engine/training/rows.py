@@ -63,7 +63,7 @@ def rows_of(
             queries,
             texts,
             max_per_query=recipe["max_per_query"],
-            negatives=1 if recipe.loss == "flags" else recipe["negatives"],
+            negatives=recipe.get("negatives", 1),
             seed=seed,
         )
     return _in_strata(_weighted(found, queries, seed), recipe, queries, products)
@@ -157,4 +157,10 @@ def _in_strata(
             return query.sources.get(row.positive_id, "")
         return query.columns.get("locale", "")
 
-    return replace(examples, strata=tuple(of(row) for row in examples.rows))
+    strata = tuple(of(row) for row in examples.rows)
+    if not any(strata):
+        raise RankbenchError(
+            f"strata = {by}: no training row has a {by}.",
+            "Train with `--set strata=none`, or give the catalog or the queries that column.",
+        )
+    return replace(examples, strata=strata)

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from engine.training import checkpoints as saved
 from engine.training import fitting
 from engine.training.examples import Examples
 from engine.training.objectives import OBJECTIVES
-from engine.training.outcome import Best, Candidate, Report, ShouldStop
+from engine.training.outcome import Best, Cancelled, Candidate, Report, ShouldStop
 from engine.training.recipe import Recipe
 from engine.training.vectors import vectors_of
+from engine.training.weights import Weights, plain_weights
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -74,6 +76,7 @@ class Fitting:
         *,
         recipe: Recipe | None = None,
         before: tuple[int, int] = (0, 0),
+        base: Weights | None = None,
     ) -> int:
         """One stage after `before` epochs and steps; returns the steps it took."""
         epochs, steps = before
@@ -97,7 +100,10 @@ class Fitting:
             should_stop=self.stop,
             checkpoints=fitting.Checkpoints(place, key),
             before=epochs,
+            base=base,
         )
+        if best.cancelled is not None:
+            best.cancelled += steps
         return last
 
     def _rounds(self, model: SentenceTransformer, best: Best, place: Path, key: str) -> None:
@@ -109,14 +115,20 @@ class Fitting:
         plans = [first] if first else []
         plans += [int(self.recipe["epochs"])] * rounds
         before = (0, 0)
-        examples = self.examples
+        examples, base = self.examples, plain_weights(model)
         for number, epochs in enumerate(plans):
             kept = _Ended(place / f"stage-{number}.pt", _stage_key(key, number))
             done = kept.restore(model, best) if key else None
             if done is None:
                 if number or not first:
                     self.report({"event": "progress", "phase": "mining", "step": 0, "steps": 0})
-                    examples = mine(model, self.examples, self.texts, self.recipe, self.stop)
+                    try:
+                        examples = mine(model, self.examples, self.texts, self.recipe, self.stop)
+                    except Cancelled:
+                        if best.chosen is None:
+                            raise
+                        best.cancelled = before[1]
+                        return
                     for note in examples.notes[len(self.examples.notes) :]:
                         self.report({"event": "log", "message": note})
                 done = self._fit(
@@ -129,11 +141,13 @@ class Fitting:
                         self.recipe, parameters={**self.recipe.parameters, "epochs": epochs}
                     ),
                     before=before,
+                    base=base,
                 )
                 if best.cancelled is not None:
                     return
-                if key and number + 1 < len(plans):
-                    kept.keep(best, done)
+                if key and number + 1 < len(plans) and kept.keep(best, done):
+                    # Steps begin at 1 again: the next stage's checkpoints would count as older.
+                    saved.prune(place, 0)
             before = (before[0] + epochs, before[1] + done)
 
     def _adapter(
@@ -163,7 +177,8 @@ class _Ended:
     path: Path
     key: str
 
-    def keep(self, best: Best, steps: int) -> None:
+    def keep(self, best: Best, steps: int) -> bool:
+        """Whether it could be kept; a full disk costs the stage, not the run."""
         import torch
 
         assert best.chosen is not None
@@ -178,8 +193,10 @@ class _Ended:
         try:
             torch.save(state, partial)
             partial.replace(self.path)
-        except (OSError, RuntimeError):  # a full disk costs the stage, not the run
+        except (OSError, RuntimeError):
             partial.unlink(missing_ok=True)
+            return False
+        return True
 
     def restore(self, model: SentenceTransformer, best: Best) -> int | None:
         """The stage's steps, its weights put back; None where it is not there, or another's."""

@@ -55,6 +55,8 @@ class Watch(TrainerCallback):
         self._began = 0.0
         self._patience = int(recipe.get("patience", 0))
         self._waited = 0
+        self.patient = True
+        """False once no better dev score came for long enough."""
 
     @property
     def scores(self) -> bool:
@@ -175,4 +177,5 @@ class Watch(TrainerCallback):
         self._waited = 0 if rising else self._waited + 1
         if self._patience and self._waited >= self._patience:
             self.tell(f"No better dev score for {self._patience} epochs: the run ends here.")
+            self.patient = False
             control.should_training_stop = True

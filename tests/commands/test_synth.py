@@ -100,3 +100,13 @@ def test_a_log_is_scored_by_an_accepted_teacher_and_the_set_is_listed(
     told.assert_error(1, "called 'first' already")
     told = rankbench("train", "--source", "log", "--recipe", "infonce", "-w", workspace)
     told.assert_error(2, "does not train on log")
+    # No verdict was ever made here, and none is needed.
+    quick = ("--set", "max_steps=2", "--set", "dev_products=20", "--set", "documents=4")
+    asked = ("train", "--recipe", "distill", "--source", "log", *quick, "-w", workspace)
+    dry = rankbench(*asked, "--dry-run")
+    assert dry.code == 0 and "first" in dry.out, dry.err
+    told = rankbench(*asked)
+    assert told.code == 0, told.err
+    assert "distill-01" in rankbench("encoders", "-w", workspace).out
+    told = rankbench("crossval", "--recipe", "distill", "-w", workspace)
+    told.assert_error(1, "does not train on judgments")

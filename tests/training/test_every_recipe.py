@@ -23,6 +23,7 @@ QUICK = ["lr=1e-3", "epochs=3", "dev_products=100", "max_per_query=4", "batch_si
 # `adapter` and `flags` have tests of their own.
 NAMES = [r.name for r in list_recipes() if r.loss not in ("adapter", "flags")]
 OPTIONS = {"lora": ["lora=4"], "freeze": ["freeze=1"], "mini_batch": ["mini_batch=2"]}
+FULL = [name for name in NAMES if name != "infonce"]
 
 
 class Runs:
@@ -125,11 +126,69 @@ def test_an_option_of_every_recipe(option: str, runs: Runs) -> None:
         assert all("embeddings" not in name and name.endswith(".weight") for name in moved)
 
 
+@pytest.mark.parametrize("name", FULL)
+def test_options_go_together_in_every_recipe(name: str, runs: Runs) -> None:
+    runs.base = make_encoder(runs.out / "two-layers", layers=2)
+    runs(name, "o", "lora=2", "freeze=1", "patience=1", "epochs=1", "max_steps=2")
+    base = load_model(runs.base, "cpu").state_dict()
+    found = load_model(runs.out / "o", "cpu").state_dict()
+    moved = {key for key in base if not np.allclose(base[key], found[key], atol=1e-7)}
+    assert moved and all("layer.1." in key and key.endswith("weight") for key in moved)
+
+
+def test_a_later_stage_goes_on_from_its_own_checkpoints(runs: Runs) -> None:
+    """The steps of a stage begin at 1: the first stage's checkpoints are higher numbers."""
+    place = runs.out / "checkpoints"
+    settings = ["first_epochs=3", "epochs=3", "rounds=1"]
+    whole = runs("hard-negatives", "whole", *settings)
+    runs.events.clear()
+    last = whole.steps // 2 + whole.steps // 3 - 9  # in the second stage's second epoch
+    cut = runs(
+        "hard-negatives",
+        "cut",
+        *settings,
+        checkpoints=place,
+        should_stop=lambda: any(event.get("step", 0) >= last for event in runs.events),
+    )
+    assert cut.cancelled is not None and cut.cancelled >= last
+    runs.events.clear()
+    again = runs("hard-negatives", "again", *settings, checkpoints=place)
+    told = [event["step"] for event in runs.events if event.get("phase") == "training"]
+    assert min(told) > last and again.steps == whole.steps
+    assert np.array_equal(runs.vectors("again"), runs.vectors("whole"))
+
+
+def test_stopped_while_it_mines_it_keeps_the_first_stage(runs: Runs) -> None:
+    def stop() -> bool:
+        return any(event.get("phase") == "mining" for event in runs.events)
+
+    result = runs("hard-negatives", "o", should_stop=stop)
+    assert result.cancelled == result.steps > 0
+    assert result.card.scores["chosen"]["epoch"] <= 2
+
+
+@pytest.mark.parametrize(
+    ("recipe", "setting"), [("hard-negatives", "negatives=0"), ("infonce", "alphas=0")]
+)
+def test_values_that_are_impossible_together_are_refused(recipe: str, setting: str) -> None:
+    with pytest.raises(UsageError):
+        load_recipe(recipe).with_set([setting, "alpha=0"] if "alphas" in setting else [setting])
+
+
+@pytest.mark.parametrize("by", ["category", "locale", "source"])
+def test_strata_that_nothing_has_are_refused(by: str, runs: Runs) -> None:
+    runs.base = Path("nowhere")
+    with pytest.raises(RankbenchError, match=f"no training row has a {by}"):
+        runs("infonce", "o", f"strata={by}")
+
+
 def test_patience_ends_a_run_that_dev_does_not_reward(runs: Runs) -> None:
-    settings = ["epochs=30", "lr=1e-8", "warmup=0", "patience=2", "alphas=1", "margin=0"]
-    runs("infonce", "o", *settings)
-    epochs = [event["epoch"] for event in runs.events if event.get("phase") == "dev"]
-    assert max(epochs) < 30
+    settings = ["epochs=30", "warmup=0", "patience=2", "alphas=1", "margin=9"]
+    card = runs("infonce", "o", *settings).card
+    scores = [event for event in runs.events if event.get("phase") == "dev"]
+    assert max(event["epoch"] for event in scores) < 30
+    best = max(scores, key=lambda event: event["score"])
+    assert card.scores["chosen"] == {"epoch": best["epoch"], "alpha": best["alpha"]}
     assert any("No better dev score for 2 epochs" in str(e.get("message")) for e in runs.events)
 
 
