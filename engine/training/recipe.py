@@ -148,7 +148,7 @@ def _fitting_together(recipe: Recipe) -> Recipe:
     Raises:
         UsageError: they are not, together.
     """
-    if not alphas(recipe):
+    if "alphas" in recipe.parameters and not alphas(recipe):
         raise UsageError(
             "alpha = 0 with alphas = 0 keeps nothing but the base.", "Give one of them above 0."
         )
