@@ -19,7 +19,7 @@ def page(app: RankbenchApp) -> str:
     return "\n".join(lines(app))
 
 
-async def until(holds: Callable[[], bool], seconds: float = 5.0) -> None:
+async def until(holds: Callable[[], bool], seconds: float = 20.0) -> None:
     """Let the app run until `holds`; fail after `seconds`."""
     limit = time.monotonic() + seconds
     while not holds():
