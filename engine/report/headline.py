@@ -119,6 +119,17 @@ def fragile_sentence(delta: Delta) -> str:
     )
 
 
+def barely_sentence(delta: Delta) -> str:
+    """That an interval leaves zero out by next to nothing; "" where it does not."""
+    if not delta.barely:
+        return ""
+    near = min((delta.low or 0.0, delta.high or 0.0), key=abs)
+    return (
+        f"The interval all but touches 0 ({signed(near, 4)}): the difference is hardly "
+        "shown. Judge more queries."
+    )
+
+
 def floor_sentence(evaluation: Evaluation) -> str:
     """That a side ranks no better than chance by the primary measure; "" where neither does."""
     floor = evaluation.floor.get(PRIMARY)

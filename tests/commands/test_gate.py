@@ -231,3 +231,10 @@ def test_the_pipeline_in_the_readme_works(
     # Two sides that are the same: no rule that asks for a gain can hold.
     assert codes == [0] * (len(codes) - 1) + [3]
     assert ET.parse(tmp_path / "gate.xml").getroot().get("failures") == "1"
+
+
+def test_a_gate_that_could_not_run_leaves_no_earlier_file(tmp_path: Path, rankbench) -> None:
+    earlier = tmp_path / "gate.xml"
+    earlier.write_text("<testsuites/>")
+    told = rankbench("gate", "-w", tmp_path / "nowhere", "--rule", ALWAYS, "--junit", earlier)
+    assert told.code == 1 and not earlier.exists()

@@ -259,9 +259,10 @@ def _show_power(delta: Delta) -> None:
 
 def _show_cautions(result: Evaluation) -> None:
     """Print that a side is no better than chance, or an interval surer than its queries."""
-    from engine.report.headline import floor_sentence, fragile_sentence
+    from engine.report.headline import barely_sentence, floor_sentence, fragile_sentence
 
-    for sentence in (floor_sentence(result), fragile_sentence(result.delta[PRIMARY])):
+    delta = result.delta[PRIMARY]
+    for sentence in (floor_sentence(result), fragile_sentence(delta) or barely_sentence(delta)):
         if sentence:
             click.echo(f"{PRIMARY}: {sentence}")
 

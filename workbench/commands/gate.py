@@ -95,6 +95,8 @@ def command(
 
     if junit is not None:
         check_place(junit)
+        # What stops this run must not leave an earlier one's file to be taken for its own.
+        junit.unlink(missing_ok=True)
     rules = _rules(rule, rules_file)
     check_candidates(rules, candidates)
     protected = _protected(protect)
@@ -198,6 +200,8 @@ def rule_measured(checked: Checked, gate: Gate) -> str:
     value, needed = _told_apart(checked.value, checked.needed)
     moved = f"delta {number(delta.mean, sign=True)} ({interval(delta)})"
     fragile = ", fragile" if checked.passed and checked.fragile else ""
+    if not fragile and checked.passed and delta.barely:
+        fragile = ", hardly outside 0"
     return f"{value}, needs {rule.op} {needed}; {moved}{fragile}, {where}"
 
 
