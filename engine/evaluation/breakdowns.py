@@ -91,10 +91,15 @@ def traffic_parts(weights: Mapping[str, float]) -> dict[str, str]:
     return found
 
 
+def top_level(path: str) -> str:
+    """`Garden` of the category `Garden > Shade`."""
+    return _LEVELS.split(path.strip(), maxsplit=1)[0]
+
+
 def category_of(grades: Mapping[str, str], categories: Mapping[str, str]) -> str:
     """The most frequent top-level category among the Exact products."""
     exact = [categories.get(product, "") for product, grade in grades.items() if grade == "E"]
-    counts = Counter(top for path in exact if (top := _LEVELS.split(path.strip(), maxsplit=1)[0]))
+    counts = Counter(top for path in exact if (top := top_level(path)))
     return min(counts, key=lambda top: (-counts[top], top), default="")
 
 

@@ -7,8 +7,6 @@ ranks no better would teach nothing (or its mistakes), so it is refused unless t
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,14 +18,14 @@ from engine.catalog.normalise import normalise_query
 from engine.catalog.queries import JudgedQuery
 from engine.catalog.template import content_hashes
 from engine.encoders.cross_encoder import score_pairs
-from engine.encoders.save import flush, flush_tree
+from engine.encoders.save import whole_directory
 from engine.errors import RankbenchError
 from engine.experiments.synth_queries import Sample
 from engine.training import checkpoints as saved
 from engine.training.outcome import Cancelled, Report, ShouldStop, check_stop
 from engine.training.reranking import MIN_QUERIES, Check, Ranker, candidates, check
 from engine.training.synthetic import COLUMNS, ROWS, SynthCard, rows_hash
-from engine.workspace import DEFAULT_GAINS, unwritable
+from engine.workspace import DEFAULT_GAINS
 
 if TYPE_CHECKING:
     import polars as pl
@@ -205,25 +203,16 @@ def publish(rows: pl.DataFrame, card: SynthCard, directory: Path) -> SynthCard:
         data={**card.data, "rows": rows_hash(rows)},
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    work = directory.with_name(f".{directory.name}.partial")
-    shutil.rmtree(work, ignore_errors=True)
-    try:
-        work.mkdir(parents=True)
+    with whole_directory(directory) as work:
+        work.mkdir()
         rows.write_parquet(work / ROWS)
         text = json.dumps(card.to_json(), ensure_ascii=False, indent=1, sort_keys=True)
         (work / "card.json").write_text(text + "\n", encoding="utf-8")
-        flush_tree(work)
         if directory.exists():
             raise RankbenchError(
                 f"There is a synthetic set called {directory.name!r} already.",
                 "Choose another with `--name`.",
             )
-        os.replace(work, directory)
-        flush(directory.parent)
-    except OSError as error:
-        raise unwritable(directory.parent, error) from None
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
     return card
 
 

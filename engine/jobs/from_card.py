@@ -255,7 +255,7 @@ def _hashes(ws: Workspace, recipe: Recipe, params: Mapping[str, Any]) -> dict[st
         return found | {"synth": rows, "judged": judged_hash(read_judged(ws))}
     if params["source"] == "judgments":
         queries = read_judged(ws)
-        products = read_products(ws)
+        products = read_products(ws, recipe)
         examples = judged_rows(queries, texts, recipe, seed, ws.settings.gains, products)
     else:
         from engine.training.flags import flag_examples

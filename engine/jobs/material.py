@@ -16,7 +16,7 @@ from engine.training.basket import SOURCES, TOP, Basket, Top, basket
 from engine.training.examples import Examples
 from engine.training.flags import replay_count
 from engine.training.recipe import Recipe, load_recipe
-from engine.training.rows import Products, rows_of
+from engine.training.rows import NOTHING, Products, rows_of
 from engine.workspace import Workspace
 
 LOG = "log"
@@ -83,20 +83,23 @@ def read_texts(ws: Workspace) -> tuple[dict[str, str], str]:
     return texts, catalog_hash(ws)
 
 
-def read_products(ws: Workspace) -> Products:
-    """What else of the catalog a recipe may read."""
+def read_products(ws: Workspace, recipe: Recipe) -> Products:
+    """What else of the catalog the recipe reads."""
+    described = bool(recipe.get("descriptions", 0))
+    if not described and recipe.get("strata", "") != "category":
+        return NOTHING
     from engine.catalog.template import Template
     from engine.index.store import read_items
 
     items = read_items(ws)
     ids = items["product_id"].to_list()
 
-    def texts(column: str) -> dict[str, str]:
-        if column not in items.columns:
+    def texts(column: str, wanted: bool = True) -> dict[str, str]:
+        if not wanted or column not in items.columns:
             return {}
         return dict(zip(ids, Template(column).render(items).to_list(), strict=True))
 
-    return Products(texts("description"), texts("category"))
+    return Products(texts("description", described), texts("category"))
 
 
 def read_basket(
@@ -182,7 +185,9 @@ def judged_rows(
 def _judged_basket(ws: Workspace, recipe: Recipe, texts: Mapping[str, str], seed: int) -> Basket:
     queries = read_judged(ws)
     try:
-        examples = judged_rows(queries, texts, recipe, seed, ws.settings.gains, read_products(ws))
+        examples = judged_rows(
+            queries, texts, recipe, seed, ws.settings.gains, read_products(ws, recipe)
+        )
     except RankbenchError as error:
         return Basket(source="judgments", refusal=error.what, todo=error.todo)
     rows = len(examples.rows)

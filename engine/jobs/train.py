@@ -128,7 +128,7 @@ def _make(context: Context, name: str) -> str:
         finished,
         basket=basket,
         queries=merged.queries if basket else imported,
-        products=read_products(ws),
+        products=read_products(ws, recipe),
         seed=context.params.get("seed"),
         report=context.report,
         should_stop=context.should_stop,

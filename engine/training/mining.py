@@ -43,7 +43,7 @@ def mine(
     Raises:
         Cancelled: the person asked for it.
     """
-    count = max(1, int(recipe["negatives"]))
+    count = int(recipe["negatives"])
     ids = sorted(product for product, text in texts.items() if text)
     encoder = SentenceEncoder(model)
     model.eval()
@@ -53,13 +53,13 @@ def mine(
         queries = dict(zip(unique, encoder.encode_queries(unique), strict=True))
     place = {texts[product]: number for number, product in enumerate(ids)}
     first, last = int(recipe["mine_from"]), int(recipe["mine_to"])
+    cosines = {query: documents @ vector for query, vector in queries.items()}
     ranked = {
-        query: np.argsort(-(documents @ vector), kind="stable")[first:last]
-        for query, vector in queries.items()
+        query: np.argsort(-scores, kind="stable")[first:last] for query, scores in cosines.items()
     }
     rows, short = [], 0
     for row in examples.rows:
-        scores = documents @ queries[row.query]
+        scores = cosines[row.query]
         limit = float(recipe["near"]) * scores[place[row.positive]]
         exact = examples.relevant[normalise_query(row.query)]
         found = [

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import random
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from engine.catalog.normalise import clean_query, normalise_query
 from engine.catalog.queries import JudgedQuery
 from engine.errors import RankbenchError
+from engine.evaluation.breakdowns import top_level
 from engine.training.basket import Basket
 from engine.training.examples import Example, Examples, build_examples, hash_rows
 from engine.training.graded import Drawing, build_lists, build_pairs
@@ -18,7 +18,6 @@ from engine.training.recipe import Recipe
 from engine.training.synthetic import ScoredList
 
 PAIRS = ("contrastive", "cosine", "cosent")
-_LEVELS = re.compile(r"\s*>\s*|\s+/\s+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +132,10 @@ def _weighted(examples: Examples, queries: Sequence[JudgedQuery], seed: int) -> 
         weight = weights.get(row.query_id, {}).get(row.positive_id, 1.0)
         rows += [row] * (math.floor(weight) + (rng.random() < weight % 1))
     if len(rows) < 2:
-        rows = list(examples.rows)
+        raise RankbenchError(
+            f"By their files' weights {len(rows)} of {len(examples.rows)} rows are left.",
+            "Import a judgment file again with a larger `--weight`.",
+        )
     return replace(examples, rows=tuple(rows), data_hash=hash_rows(rows))
 
 
@@ -149,8 +151,7 @@ def _in_strata(
     def of(row: Example) -> str:
         query = known.get(row.query_id)
         if by == "category":
-            path = products.categories.get(row.positive_id, "").strip()
-            return _LEVELS.split(path, maxsplit=1)[0]
+            return top_level(products.categories.get(row.positive_id, ""))
         if query is None:
             return ""
         if by == "source":

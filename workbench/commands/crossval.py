@@ -157,7 +157,7 @@ def run(workspace: Workspace, asked: Asked, place: Path) -> CrossvalResult:
             rbo_p=workspace.settings.rbo_p,
             by=asked.by,
             fields=field_texts(workspace),
-            products=read_products(workspace),
+            products=read_products(workspace, asked.recipe),
             progress=paint,
             devices=asked.devices,
         )
