@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -83,10 +83,10 @@ def read_texts(ws: Workspace) -> tuple[dict[str, str], str]:
     return texts, catalog_hash(ws)
 
 
-def read_products(ws: Workspace, recipe: Recipe) -> Products:
-    """What else of the catalog the recipe reads."""
-    described = bool(recipe.get("descriptions", 0))
-    if not described and recipe.get("strata", "") != "category":
+def read_products(ws: Workspace, recipe: Recipe, varied: Collection[str] = ()) -> Products:
+    """What else of the catalog the recipe reads, or would if its `varied` parameters changed."""
+    described = bool(recipe.get("descriptions", 0)) or "descriptions" in varied
+    if not described and recipe.get("strata", "") != "category" and "strata" not in varied:
         return NOTHING
     from engine.catalog.template import Template
     from engine.index.store import read_items

@@ -17,10 +17,12 @@ from dataclasses import dataclass
 from engine.catalog.normalise import clean_query
 from engine.catalog.queries import JudgedQuery
 from engine.errors import RankbenchError
+from engine.training.graded import grade_targets
 from engine.training.recipe import Recipe
 from engine.training.reranking import Ranker, candidates
+from engine.workspace import DEFAULT_GAINS
 
-TARGETS: Mapping[str, float] = {"E": 1.0, "S": 2 / 3, "C": 1 / 3, "I": 0.0}
+TARGETS = grade_targets(DEFAULT_GAINS, "log")
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,9 @@ MEASURES = ("ndcg@10", "ndcg", "rbo_ideal", "rbo_ideal_strict", "mrr@10", "title
             "title_margin")  # fmt: skip
 
 
+SAME = ("base", "catalog", "judgments", "gains")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folds", default="5")
@@ -92,6 +95,12 @@ def keep(name: str, found: dict[str, Any]) -> None:
 
 def table(found: dict[str, dict[str, Any]]) -> str:
     """Markdown, best first; p of `ndcg@10` corrected by Holm over the recipes."""
+    asked = {
+        json.dumps([f["folds"], f["seeds"], *(f["inputs"][key] for key in SAME)])
+        for f in found.values()
+    }
+    if len(asked) > 1:
+        sys.exit("The kept scores are of other data, folds or seeds: run them again.")
     rows = {
         name: {r["measure"]: r for r in (*f["table"], *f["cosines"])} for name, f in found.items()
     }

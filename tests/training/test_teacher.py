@@ -92,7 +92,7 @@ def test_every_judged_product_is_taught_once_and_the_unjudged_are_wrong(
             for document, goal in zip(row.documents, row.targets, strict=True)
         ]
         judged = {p: goal for p, goal in pairs if p in query.grades}
-        assert judged == {p: target[grade] for p, grade in query.grades.items()}
+        assert judged == pytest.approx({p: target[grade] for p, grade in query.grades.items()})
         others = [goal for p, goal in pairs if p not in query.grades]
         assert len(pairs) == len({p for p, _ in pairs}) and set(others) == {0.0}
         assert len(others) == 2 * len(rows)

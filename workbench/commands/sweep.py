@@ -152,7 +152,7 @@ def _experiment(
         int(recipe["seed"]) if seed is None else seed,
         (matrix.ids, matrix.vectors),
         workspace.settings.gains,
-        products=read_products(workspace, recipe),
+        products=read_products(workspace, recipe, [item.key for item in space]),
     )
 
 
