@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,9 +15,15 @@ from typing import Any
 from engine.errors import RankbenchError
 from engine.workspace import Workspace
 
+_TERMINATED = threading.Event()
+
 
 class Stopped(BaseException):
-    """SIGTERM arrived. A BaseException, so that no library's handler swallows it."""
+    """SIGTERM arrived. A BaseException, so that no library's handler swallows it.
+
+    Python only prints what a destructor raises: one that arrives there is gone, and the work stops
+    where it next asks.
+    """
 
 
 class Events:
@@ -66,7 +73,7 @@ class Context:
         self.events.emit(str(values.pop("event", "log")), **values)
 
     def should_stop(self) -> bool:
-        return (self.directory / "cancel").exists()
+        return _TERMINATED.is_set() or (self.directory / "cancel").exists()
 
     def text(self, key: str, default: str = "") -> str:
         """The parameter `key` as text.
@@ -86,6 +93,7 @@ def stop_on_sigterm() -> None:
     """Turn SIGTERM into `Stopped` in the main thread."""
 
     def handler(number: int, frame: object) -> None:
+        _TERMINATED.set()
         # A second one would interrupt the clearing up.
         ignore_sigterm()
         raise Stopped

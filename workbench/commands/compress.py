@@ -10,12 +10,14 @@ from engine.errors import UsageError
 from engine.workspace import Workspace
 from workbench.commands.following import painter
 from workbench.commands.hints import hint
+from workbench.commands.interrupt import interruptible
 from workbench.commands.options import json_option, with_workspace
 from workbench.commands.output import count, cut, emit_json, facts, progress_bar, safe, say, table
 
 if TYPE_CHECKING:
     from engine.experiments.compress_table import Row, Table
     from engine.experiments.kept import Kept, Parent
+    from engine.training.outcome import ShouldStop
 
 METHODS = ("int8", "pca", "truncate", "layers")
 
@@ -64,15 +66,12 @@ def command(
     if rounds is not None and not as_table:
         raise UsageError("--rounds goes with --table.", f"`rankbench compress {encoder} --table`")
     parent = read(workspace, encoder)
-    try:
+    kept = "Stopped; what was measured and distilled is kept, and the same command goes on."
+    with interruptible(kept) as should_stop:
         if as_table:
-            measure(workspace, parent, steps, rounds, as_json)
+            measure(workspace, parent, steps, rounds, as_json, should_stop)
         else:
-            make(workspace, parent, (method, dim, layers, steps), name or "", as_json)
-    except KeyboardInterrupt:
-        say()
-        say("Stopped; what was measured and distilled is kept, and the same command goes on.")
-        raise
+            make(workspace, parent, (method, dim, layers, steps), name or "", as_json, should_stop)
 
 
 def read(workspace: Workspace, encoder: str) -> Parent:
@@ -89,6 +88,7 @@ def make(
     asked: tuple[str | None, int | None, int | None, int | None],
     name: str,
     as_json: bool,
+    should_stop: ShouldStop,
 ) -> None:
     """Make one and say what it keeps."""
     from engine.experiments.compress import compress
@@ -100,7 +100,9 @@ def make(
     plan = Plan(method or DEFAULT, dim, layers, steps or STEPS)
     with painter() as paint:
         place = directory_of(workspace, parent)
-        made = compress(workspace, parent, plan, place, name=name, report=paint)
+        made = compress(
+            workspace, parent, plan, place, name=name, report=paint, should_stop=should_stop
+        )
     info = made.info
     if as_json:
         kept = made.kept.to_json() if made.kept else None
@@ -120,7 +122,12 @@ def make(
 
 
 def measure(
-    workspace: Workspace, parent: Parent, steps: int | None, rounds: int | None, as_json: bool
+    workspace: Workspace,
+    parent: Parent,
+    steps: int | None,
+    rounds: int | None,
+    as_json: bool,
+    should_stop: ShouldStop,
 ) -> None:
     """Measure every way and print the table."""
     from engine.experiments.compress_table import ROUNDS, compress_table, directory_of
@@ -134,6 +141,7 @@ def measure(
             rounds=rounds or ROUNDS,
             steps=steps or STEPS,
             report=paint,
+            should_stop=should_stop,
         )
     if as_json:
         emit_json(found.to_json())

@@ -13,6 +13,7 @@ import click
 from engine.workspace import Workspace
 from workbench.commands.findings import NARROWED
 from workbench.commands.following import painter
+from workbench.commands.interrupt import interruptible
 from workbench.commands.options import json_option, with_workspace
 from workbench.commands.output import (
     emit_json,
@@ -28,6 +29,7 @@ from workbench.commands.output import (
 
 if TYPE_CHECKING:
     from engine.experiments.results import CrossvalResult, Row
+    from engine.training.outcome import ShouldStop
     from engine.training.recipe import Recipe
 
 PRIMARY = "ndcg@10"
@@ -78,12 +80,9 @@ def command(
     chosen = load_recipe(recipe).with_set(settings)
     place = directory_of(workspace, chosen, folds)
     asked = Asked(chosen, folds, range(seeds), by or ("stratum",), _devices(devices), fresh)
-    try:
-        result = run(workspace, asked, place)
-    except KeyboardInterrupt:
-        say()
-        say("Stopped; the folds that had ended are kept, and the same command goes on from there.")
-        raise
+    kept = "Stopped; the folds that had ended are kept, and the same command goes on from there."
+    with interruptible(kept) as should_stop:
+        result = run(workspace, asked, place, should_stop)
     if as_json:
         emit_json({**result.to_json(), "directory": str(place)})
         return
@@ -119,7 +118,7 @@ def _devices(text: str | None) -> list[str | None]:
     return list(names) or [None]
 
 
-def run(workspace: Workspace, asked: Asked, place: Path) -> CrossvalResult:
+def run(workspace: Workspace, asked: Asked, place: Path, should_stop: ShouldStop) -> CrossvalResult:
     """Bring the base's index up to date and cross-validate."""
     from engine.encoders.registry import BASE, resolve
     from engine.evaluation.cosines import field_texts
@@ -160,6 +159,7 @@ def run(workspace: Workspace, asked: Asked, place: Path) -> CrossvalResult:
             products=read_products(workspace, asked.recipe),
             progress=paint,
             devices=asked.devices,
+            should_stop=should_stop,
         )
 
 

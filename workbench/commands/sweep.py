@@ -14,6 +14,7 @@ import click
 from engine.workspace import Workspace
 from workbench.commands.following import painter
 from workbench.commands.hints import copyable, hint, place_of
+from workbench.commands.interrupt import interruptible
 from workbench.commands.jobs import duration
 from workbench.commands.options import json_option, with_workspace
 from workbench.commands.output import (
@@ -104,19 +105,16 @@ def command(
     if trials is None and minutes is None:
         trials = TRIALS
     budget = Budget(trials, None if minutes is None else 60 * minutes)
-    try:
-        with _told() as progress:
-            result = sweep(
-                experiment,
-                place,
-                budget,
-                unchanged=workspace.settings.unchanged,
-                progress=progress,
-            )
-    except KeyboardInterrupt:
-        say()
-        say("Stopped; the trials that had ended are kept, and the same command goes on from there.")
-        raise
+    kept = "Stopped; the trials that had ended are kept, and the same command goes on from there."
+    with interruptible(kept) as should_stop, _told() as progress:
+        result = sweep(
+            experiment,
+            place,
+            budget,
+            unchanged=workspace.settings.unchanged,
+            progress=progress,
+            should_stop=should_stop,
+        )
     best = train_command(result, recipe, settings, base, seed)
     if as_json:
         emit_json({"name": place.name, "recipe": chosen.name, **result.to_json(), "command": best})
