@@ -41,11 +41,14 @@ class Terminal:
         os.close(slave)
         self._rest = b""
         self._row = self._column = 0
+        self._drawing = False
         self._cells = [[" "] * COLUMNS for _ in range(ROWS)]
+        self._frame = self.lines
 
     @property
     def lines(self) -> list[str]:
-        return ["".join(row) for row in self._cells]
+        """The last whole frame: a terminal with synchronised output shows no half of one."""
+        return self._frame if self._drawing else ["".join(row) for row in self._cells]
 
     @property
     def page(self) -> str:
@@ -101,8 +104,17 @@ class Terminal:
                 self._row, self._column = int(row or 1) - 1, int(column or 1) - 1
             elif piece["text"] is not None:
                 self._write(piece["text"])
-            elif (piece["control"] or "").endswith("2J"):
-                self._cells = [[" "] * COLUMNS for _ in range(ROWS)]
+            else:
+                self._obey(piece["control"] or "")
+
+    def _obey(self, control: str) -> None:
+        if control == "?2026$p":
+            self.press("\x1b[?2026;2$y")
+        elif control in ("?2026h", "?2026l"):
+            self._frame = self.lines
+            self._drawing = control.endswith("h")
+        elif control.endswith("2J"):
+            self._cells = [[" "] * COLUMNS for _ in range(ROWS)]
 
     def _write(self, character: str) -> None:
         if character == "\r":

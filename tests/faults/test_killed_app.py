@@ -71,7 +71,8 @@ def test_every_verdict_that_the_screen_showed_is_kept(
 
     opened = open_workspace(ws.root)
     found = kept(opened, tiny_texts)
-    assert not seen.items() - dict(found).items()
+    # Where the list ends, one row got several words, the last of them not yet on the screen.
+    assert not seen.items() - set(found)
     # In the order of the keys: none is lost between two that were kept, none is torn.
     assert [grade for _, grade in found] == given[: len(found)]
     assert seen or not number % 2
