@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import time
 from collections.abc import Callable
 from typing import Any
+
+import pytest
 
 from workbench.app import RankbenchApp
 
@@ -23,7 +26,10 @@ async def until(holds: Callable[[], bool], seconds: float = 20.0) -> None:
     """Let the app run until `holds`; fail after `seconds`."""
     limit = time.monotonic() + seconds
     while not holds():
-        assert time.monotonic() < limit, "the app never came to it"
+        if time.monotonic() > limit:
+            # Captured with the failure: what every thread was at.
+            faulthandler.dump_traceback(2, all_threads=True)
+            pytest.fail("the app never came to it")
         await asyncio.sleep(0.01)
 
 
