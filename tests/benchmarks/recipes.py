@@ -76,8 +76,14 @@ def run(root: Path, name: str, folds: str, seeds: str) -> dict[str, Any]:
 def keep(name: str, found: dict[str, Any]) -> None:
     """The figures of a run and its scores by query id; no text of the data."""
     HERE.mkdir(exist_ok=True)
-    for row in found["per_query"]:
-        row.pop("query", None)
+    per_query = [
+        {
+            "query_id": row["query_id"],
+            "fold": row["fold"],
+            **{side: _rounded(row[side]) for side in ("base", "bm25", "tuned")},
+        }
+        for row in found["per_query"]
+    ]
     named = (
         "recipe",
         "folds",
@@ -89,8 +95,12 @@ def keep(name: str, found: dict[str, Any]) -> None:
         "runs",
         "inputs",
     )
-    kept = {key: found[key] for key in (*named, "per_query")}
+    kept = {key: found[key] for key in named} | {"per_query": per_query}
     (HERE / f"{name}.json").write_text(json.dumps(kept, separators=(",", ":")) + "\n")
+
+
+def _rounded(scores: dict[str, float | None]) -> dict[str, float | None]:
+    return {key: None if value is None else round(value, 6) for key, value in scores.items()}
 
 
 def table(found: dict[str, dict[str, Any]]) -> str:
@@ -120,7 +130,8 @@ def table(found: dict[str, dict[str, Any]]) -> str:
         seconds = [run["train_seconds"] for run in f["runs"]]
         counts = f"{delta['improved']}/{delta['unchanged']}/{delta['harmed']}"
         cells = [
-            name, str(delta["n"]), _number(measures["ndcg@10"]["means"]["tuned"]),
+            " ".join((name, *RUNS.get(name, ()))), str(delta["n"]),
+            _number(measures["ndcg@10"]["means"]["tuned"]),
             f"{delta['mean']:+.3f} ({delta['low']:+.3f} to {delta['high']:+.3f})",
             f"{delta['p']:.3f} ({corrected[name]:.3f})", counts,
             *(_number(measures[m]["means"]["tuned"]) for m in MEASURES[1:]),
