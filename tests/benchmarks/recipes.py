@@ -51,7 +51,7 @@ def main() -> None:
     if not options.table:
         root = workspace(options.keep)
         for name in options.only or RUNS:
-            keep(name, run(root, name, options.folds, options.seeds))
+            keep(HERE / f"{name}.json", run(root, name, options.folds, options.seeds))
     print(table({path.stem: json.loads(path.read_text()) for path in sorted(HERE.glob("*.json"))}))
 
 
@@ -73,9 +73,9 @@ def run(root: Path, name: str, folds: str, seeds: str) -> dict[str, Any]:
     return dict(json.loads(rankbench("crossval", "-w", root, *asked)))
 
 
-def keep(name: str, found: dict[str, Any]) -> None:
+def keep(path: Path, found: dict[str, Any]) -> None:
     """The figures of a run and its scores by query id; no text of the data."""
-    HERE.mkdir(exist_ok=True)
+    path.parent.mkdir(exist_ok=True)
     per_query = [
         {
             "query_id": row["query_id"],
@@ -96,7 +96,7 @@ def keep(name: str, found: dict[str, Any]) -> None:
         "inputs",
     )
     kept = {key: found[key] for key in named} | {"per_query": per_query}
-    (HERE / f"{name}.json").write_text(json.dumps(kept, separators=(",", ":")) + "\n")
+    path.write_text(json.dumps(kept, separators=(",", ":")) + "\n")
 
 
 def _rounded(scores: dict[str, float | None]) -> dict[str, float | None]:

@@ -1,0 +1,111 @@
+"""What moves a recipe's gains: text template, interpolation, rate, rounds, seeds, in one table.
+
+    RANKBENCH_ESCI=DIR python tests/benchmarks/variants.py [--folds 2] [--only NAME ...]
+
+Every row is `rankbench crossval` with other settings or another template, and is compared with the
+base on titles alone, query by query: what a longer text gains without training is its own row.
+Stopped, it goes on from the last fold; scores by query id land in tests/benchmarks/variants/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import recipes
+from platformdirs import user_cache_path
+from recipes import rankbench
+
+from engine.evaluation.intervals import paired_delta
+
+HERE = Path(__file__).parent / "variants"
+TITLE, CATEGORY = "{title}", "{title} {category}"
+MEASURES = ("ndcg@10", "ndcg", "rbo_ideal", "rbo_ideal_strict")
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A recipe, its settings, the text of a product, and how many seeds."""
+
+    recipe: str
+    settings: tuple[str, ...] = ()
+    template: str = TITLE
+    seeds: str = "1"
+
+    @property
+    def label(self) -> str:
+        parts = [self.recipe, *self.settings]
+        parts += [self.template] if self.template != TITLE else []
+        return ", ".join(parts)
+
+
+VARIANTS: dict[str, Variant] = {}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--folds", default="2")
+    parser.add_argument("--only", nargs="*", choices=VARIANTS)
+    parser.add_argument("--keep", type=Path, default=user_cache_path("rankbench") / "variants")
+    parser.add_argument("--table", action="store_true", help="no runs: the table alone")
+    options = parser.parse_args()
+    if not options.table:
+        for name in options.only or VARIANTS:
+            run(name, VARIANTS[name], options.keep, options.folds)
+    kept = {name: HERE / f"{name}.json" for name in VARIANTS}
+    print(table({n: json.loads(path.read_text()) for n, path in kept.items() if path.exists()}))
+
+
+def run(name: str, variant: Variant, keep: Path, folds: str) -> None:
+    root = keep / ("title" if variant.template == TITLE else "category")
+    esci = os.environ.get("RANKBENCH_ESCI")
+    if not esci:
+        sys.exit("RANKBENCH_ESCI names no directory of the ESCI sample.")
+    if not root.exists():
+        files = ("--catalog", f"{esci}/products.parquet", "--judgments", f"{esci}/judgments.csv")
+        rankbench("init", root, *files, "--template", variant.template)
+    rankbench("index", "-w", root)
+    settings = [part for text in variant.settings for part in ("--set", text)]
+    asked = ("--recipe", variant.recipe, "--folds", folds, "--seeds", variant.seeds)
+    print(f"{name} …", file=sys.stderr, flush=True)
+    found = json.loads(rankbench("crossval", *asked, *settings, "--json", "-w", root))
+    recipes.keep(HERE / f"{name}.json", found)
+
+
+def table(found: dict[str, dict[str, Any]]) -> str:
+    """Markdown: each variant, and the base on its template, against the base on titles."""
+    titles = next(f for name, f in found.items() if VARIANTS[name].template == TITLE)
+    base = scores(titles, "base")
+    rows = {f"base, {CATEGORY}": f for n, f in found.items() if VARIANTS[n].template == CATEGORY}
+    lines = [
+        "| | " + " | ".join(f"{measure} − base" for measure in MEASURES) + " |",
+        "| --- " * (len(MEASURES) + 1) + "|",
+    ]
+    sides = [(label, scores(f, "base")) for label, f in rows.items()]
+    sides += [(VARIANTS[name].label, scores(f, "tuned")) for name, f in found.items()]
+    for label, side in sides:
+        lines.append(f"| {label} | " + " | ".join(cell(base, side, m) for m in MEASURES) + " |")
+    return "\n".join(lines)
+
+
+def scores(found: dict[str, Any], side: str) -> dict[str, dict[str, float | None]]:
+    return {row["query_id"]: row[side] for row in found["per_query"]}
+
+
+def cell(base: dict[str, Any], side: dict[str, Any], measure: str) -> str:
+    """The difference with its interval, and relative to the base."""
+    pairs = [(base[query][measure], side[query][measure]) for query in base if query in side]
+    pairs = [(before, after) for before, after in pairs if None not in (before, after)]
+    before, after = ([pair[place] for pair in pairs] for place in (0, 1))
+    delta = paired_delta(before, after, bound=1.0)
+    relative = delta.mean / (sum(before) / len(before))
+    return f"{delta.mean:+.3f} ({delta.low:+.3f} to {delta.high:+.3f}), {relative:+.1%}"
+
+
+if __name__ == "__main__":
+    main()
