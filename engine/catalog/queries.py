@@ -26,6 +26,9 @@ class JudgedQuery:
         columns: further columns of the query file (stratum, weight, ...), as text.
         imported: whether a judgment file holds it; otherwise only verdicts know it, and it is in
             no evaluation.
+        targets: product id -> target from 0 to 1, where its file gave scores or an order.
+        sources: product id -> the name of its judgment file.
+        file_weights: product id -> the weight of that file, where it is not 1.
     """
 
     query_id: str

@@ -85,7 +85,13 @@ def merge(
         found = _words(given[place], query.grades) if place in given else {}
         if found:
             words[query.query_id] = found
-            query = replace(query, grades={**query.grades, **_grades(found)})
+            query = replace(
+                query,
+                grades={**query.grades, **_grades(found)},
+                # These are the file's word, not a person's.
+                targets=_but(query.targets, found),
+                file_weights=_but(query.file_weights, found),
+            )
         queries.append(query)
     for place, said in given.items():
         if place not in known:
@@ -132,6 +138,10 @@ def _spelling(query: str) -> tuple[str, str]:
 
 def _grades(words: Mapping[str, Word]) -> dict[str, str]:
     return {product: word.grade for product, word in words.items()}
+
+
+def _but(values: Mapping[str, float], words: Mapping[str, Word]) -> dict[str, float]:
+    return {product: value for product, value in values.items() if product not in words}
 
 
 def _words(verdicts: Sequence[Verdict], imported: Mapping[str, str]) -> dict[str, Word]:

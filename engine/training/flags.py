@@ -19,6 +19,7 @@ from engine.catalog.normalise import clean_query, normalise_query
 from engine.catalog.queries import JudgedQuery
 from engine.training.basket import Basket
 from engine.training.examples import Example, Examples, build_examples, hash_rows, relevant_texts
+from engine.training.file_weights import weigh
 from engine.training.recipe import Recipe
 
 SHARE = 4
@@ -120,22 +121,20 @@ def judged_examples(
     seed: int,
     deselected: Collection[tuple[str, str]] = (),
 ) -> Examples:
-    """Rows of the imported queries of the train split, one hard negative each.
+    """Rows of the imported queries of the train split, one hard negative each, each row as often as
+    its judgment file's weight says.
 
     Args:
         deselected: (query, product) pairs that give none, whoever judged them.
 
     Raises:
-        RankbenchError: as `build_examples`.
+        RankbenchError: as `build_examples` and `weigh`.
     """
     out = {(normalise_query(query), product) for query, product in deselected}
-    return build_examples(
-        [_without(q, out) for q in queries if q.imported and q.split == "train"],
-        texts,
-        max_per_query=int(recipe["max_per_query"]),
-        negatives=1,
-        seed=seed,
-    )
+    train = [_without(q, out) for q in queries if q.imported and q.split == "train"]
+    most = int(recipe["max_per_query"])
+    found = build_examples(train, texts, max_per_query=most, negatives=1, seed=seed)
+    return weigh(found, train, seed)
 
 
 def flag_examples(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -13,6 +11,7 @@ from engine.errors import RankbenchError
 from engine.evaluation.breakdowns import top_level
 from engine.training.basket import Basket
 from engine.training.examples import Example, Examples, build_examples, hash_rows
+from engine.training.file_weights import weigh
 from engine.training.graded import Drawing, build_lists, build_pairs
 from engine.training.recipe import Recipe
 from engine.training.synthetic import ScoredList
@@ -39,7 +38,7 @@ def rows_of(
     products: Products,
     seed: int,
 ) -> Examples:
-    """The rows of a run on judgments.
+    """The rows of a run on judgments, each as often as its judgment files' weights say (`weigh`).
 
     Raises:
         RankbenchError: nothing to train on, or nothing to contrast.
@@ -65,7 +64,7 @@ def rows_of(
             negatives=recipe.get("negatives", 1),
             seed=seed,
         )
-    return _in_strata(_weighted(found, queries, seed), recipe, queries, products)
+    return _in_strata(weigh(found, queries, seed), recipe, queries, products)
 
 
 def rows_of_basket(
@@ -119,24 +118,6 @@ def rows_of_lists(
     # Nothing is known to be right for a query of a log, so no two rows may not meet.
     relevant = {normalise_query(query.query): frozenset[str]() for query in used}
     return Examples(tuple(rows), relevant, tuple(used), hash_rows(rows), notes if left else ())
-
-
-def _weighted(examples: Examples, queries: Sequence[JudgedQuery], seed: int) -> Examples:
-    """Each row as often as its judgment file's weight says: 2 twice, .5 half of them, drawn."""
-    weights = {query.query_id: query.file_weights for query in queries if query.file_weights}
-    if not weights:
-        return examples
-    rng = random.Random(seed)
-    rows: list[Example] = []
-    for row in examples.rows:
-        weight = weights.get(row.query_id, {}).get(row.positive_id, 1.0)
-        rows += [row] * (math.floor(weight) + (rng.random() < weight % 1))
-    if len(rows) < 2:
-        raise RankbenchError(
-            f"By their files' weights {len(rows)} of {len(examples.rows)} rows are left.",
-            "Import a judgment file again with a larger `--weight`.",
-        )
-    return replace(examples, rows=tuple(rows), data_hash=hash_rows(rows))
 
 
 def _in_strata(
