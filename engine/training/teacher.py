@@ -130,7 +130,7 @@ def teach(
     if out_dir.exists():
         raise RankbenchError(f"{out_dir} exists already.", "Name another place for the teacher.")
     report({"event": "progress", "phase": "loading", "step": 0, "steps": 0})
-    lists = graded_lists(train_queries, texts, recipe, run_seed, rankers)
+    lists = graded_lists(train_queries, texts, recipe, run_seed, rankers, gains)
     model = _begin(start, recipe, run_seed, device)
     pairs = sum(len(row.documents) for row in lists)
     message = f"{pairs:,} pairs in {len(lists):,} lists of {len(_ids(lists)):,} queries"
