@@ -76,7 +76,7 @@ class Explaining:
         self._wanted = None
 
     def _pause(self, wanted: Wanted) -> None:
-        self._searcher.let_search_pass()
+        self._searcher.let_pass()
         if self._wanted is not wanted:
             raise Abandoned
 

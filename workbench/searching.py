@@ -157,8 +157,10 @@ class SearchThread:
             (self._soon if soon else self._tasks).append(task)
             self._condition.notify_all()
 
-    def let_search_pass(self) -> None:
-        """Run the waiting search, if any. For a long task, between two of its steps.
+    def let_pass(self) -> None:
+        """Answer the waiting search, if any, and what was asked for soon.
+
+        For a long task, between two of its steps.
 
         Raises:
             Abandoned: the app is leaving.
@@ -199,10 +201,6 @@ class SearchThread:
                 return
             self._evaluation = key
         self.ask(lambda comparer: self._evaluate(comparer, key))
-
-    def let_pass(self) -> None:
-        """From within a long task, between two of its steps: answer the search that waits."""
-        self._search_waiting()
 
     def stop(self, wait: float = 1.0) -> None:
         """End the threads after the step they are in, waiting at most `wait` seconds."""

@@ -1,9 +1,10 @@
 """What a cross-encoder is taught from: lists of a query's products with a graded target each.
 
 The targets are those of `engine.training.graded`: what a file of scores or of an order says, else
-the gain's place on a log scale, with the default gains E 1, S 2/3, C 1/3, I 0. A judged list holds few products as wrong as most of a catalog is, so every
-list also gets products that nobody judged for the query, half of them from the rankers' own
-candidates (what a teacher has to put down later), half from the whole catalog, with target 0.
+the gain's place on a log scale, with the default gains E 1, S 2/3, C 1/3, I 0. A judged list holds
+few products as wrong as most of a catalog is, so every list also gets products that nobody judged
+for the query, half of them from the rankers' own candidates (what a teacher has to put down later),
+half from the whole catalog, with target 0.
 """
 
 from __future__ import annotations
