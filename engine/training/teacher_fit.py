@@ -6,11 +6,8 @@ ListNet (Cao et al., ICML 2007), both over each list.
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from datasets import Dataset
@@ -22,14 +19,14 @@ from sentence_transformers.cross_encoder.losses import (
     ListNetLoss,
     NDCGLoss2PPScheme,
 )
-from transformers import PrinterCallback, TrainerCallback
+from transformers import PrinterCallback
 
 from engine.training import checkpoints as saved
 from engine.training.outcome import Cancelled, Report, ShouldStop, diverged
 from engine.training.quiet_trainer import Checkpoints, WholeCheckpoints, common_arguments, unwrap
 from engine.training.recipe import Recipe
 from engine.training.teacher_rows import GradedList
-from engine.training.watch import CHECKPOINT_SECONDS
+from engine.training.watch import StepWatch
 
 # What the targets from 0 to 1 are multiplied by: LambdaLoss takes grades (its gain is 2^grade - 1),
 # ListNet the logits of the distribution to reach.
@@ -53,7 +50,7 @@ def fit(
         Cancelled: `stop` said so.
         RankbenchError: the loss is not finite; no checkpoint of it stays.
     """
-    watch = _Watch(report, stop, keeping=bool(key))
+    watch = StepWatch(report, stop, keeping=bool(key))
     trainer = _trainer(model, recipe, lists, seed, Checkpoints(place, key), watch)
     path = saved.newest(place, key, lambda step: watch.tell(f"Checkpoint {step} was damaged."))
     if key and path is not None:
@@ -74,7 +71,7 @@ def _trainer(
     lists: Sequence[GradedList],
     seed: int,
     checkpoints: Checkpoints,
-    watch: _Watch,
+    watch: StepWatch,
 ) -> _Trainer:
     device = model.device.type
     pointwise = recipe.loss == "bce"
@@ -129,47 +126,3 @@ def _dataset(lists: Sequence[GradedList], loss: str) -> Dataset:
 
 class _Trainer(WholeCheckpoints, CrossEncoderTrainer):
     """The library's, quiet."""
-
-
-class _Watch(TrainerCallback):
-    """Reports each step, asks for checkpoints, stops on request."""
-
-    def __init__(self, report: Report, stop: ShouldStop, *, keeping: bool) -> None:
-        self.failed = False
-        self._report, self._stop, self._keeping = report, stop, keeping
-        self._kept = self._began = time.monotonic()
-        self._first: int | None = None
-
-    def tell(self, message: str) -> None:
-        self._report({"event": "log", "message": message})
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self._first, self._began = state.global_step, time.monotonic()
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        stop, now = self._stop(), time.monotonic()
-        control.should_training_stop |= stop
-        if self._keeping and not self.failed and (stop or now - self._kept >= CHECKPOINT_SECONDS):
-            control.should_save = True
-            self._kept = now
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-        loss = (logs or {}).get("loss")
-        if loss is None:
-            return
-        if not math.isfinite(loss):
-            self.failed = True
-            control.should_training_stop = True
-            return
-        each = (time.monotonic() - self._began) / max(1, state.global_step - (self._first or 0))
-        self._report(
-            {
-                "event": "progress",
-                "phase": "training",
-                "step": state.global_step,
-                "steps": state.max_steps,
-                "epoch": round(float(state.epoch or 0), 3),
-                "loss": round(float(loss), 5),
-                "eta_s": round((state.max_steps - state.global_step) * each, 1),
-            }
-        )

@@ -21,8 +21,73 @@ from engine.training.weights import Weights, interpolate, plain_weights
 CHECKPOINT_SECONDS = 60.0
 
 
-class Watch(TrainerCallback):
-    """Reports each step, stops on request, and scores each epoch's interpolations on dev."""
+class StepWatch(TrainerCallback):
+    """Reports each step, asks for a checkpoint every minute, stops on request.
+
+    Args:
+        keeping: whether there are checkpoints at all.
+    """
+
+    def __init__(self, report: Report, should_stop: ShouldStop, *, keeping: bool) -> None:
+        self.failed = False
+        """True once a loss was not finite."""
+        self._report = report
+        self._should_stop = should_stop
+        self._keeping = keeping
+        self._kept = time.monotonic()
+        self._busy = 0.0
+        self._steps = 0
+        self._began = 0.0
+
+    def tell(self, message: str) -> None:
+        self._report({"event": "log", "message": message})
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._began = time.monotonic()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        now = time.monotonic()
+        self._busy += now - self._began
+        self._steps += 1
+        stop = self._should_stop()
+        control.should_training_stop |= stop
+        due = stop or now - self._kept >= CHECKPOINT_SECONDS
+        if self._keeping and due and self._may_keep(state) and not self.failed:
+            control.should_save = True
+            self._kept = now
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+        loss = (logs or {}).get("loss")
+        if loss is None:
+            return
+        if not math.isfinite(loss):
+            self.failed = True
+            control.should_training_stop = True
+            return
+        left = self._left(state, self._busy / max(1, self._steps))
+        self._report(
+            {
+                "event": "progress",
+                "phase": "training",
+                "step": state.global_step,
+                "steps": state.max_steps,
+                "epoch": round(float(state.epoch or 0), 3),
+                "loss": round(float(loss), 5),
+                "eta_s": None if left is None else round(left, 1),
+            }
+        )
+
+    def _may_keep(self, state: Any) -> bool:
+        """Whether a checkpoint may be written after this step."""
+        return True
+
+    def _left(self, state: Any, each: float) -> float | None:
+        """Seconds to the end of the run at `each` a step; None where they cannot be told."""
+        return (state.max_steps - state.global_step) * each
+
+
+class Watch(StepWatch):
+    """Also scores each epoch's interpolations on dev, and keeps what was best."""
 
     def __init__(
         self,
@@ -36,23 +101,16 @@ class Watch(TrainerCallback):
         keeping: bool,
         before: int = 0,
     ) -> None:
+        super().__init__(report, should_stop, keeping=keeping)
         self.best = best
-        self.failed = False
         self.epoch = self._before = before
         self._model = model
         self._base = base
         self._alphas = alphas(recipe)
         self._dev = dev
-        self._report = report
-        self._should_stop = should_stop
-        self._keeping = keeping
-        self._kept = time.monotonic()
         # Scoring happens in a copy: the weights under training and their state stay untouched.
         self._scorer = copy.deepcopy(model) if dev else None
-        self._busy = 0.0
-        self._steps = 0
         self._scoring: float | None = None
-        self._began = 0.0
         self._patience = int(recipe.get("patience", 0))
         self._waited = 0
         self.patient = True
@@ -62,9 +120,6 @@ class Watch(TrainerCallback):
     def scores(self) -> bool:
         """Whether epochs get a dev score."""
         return self._scorer is not None
-
-    def tell(self, message: str) -> None:
-        self._report({"event": "log", "message": message})
 
     def keep(self, path: Path) -> None:
         """Write into a checkpoint what was best so far."""
@@ -89,48 +144,18 @@ class Watch(TrainerCallback):
         self._waited = state["waited"]
         self._model.load_state_dict(state["updates"], strict=False)
 
-    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self._began = time.monotonic()
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        now = time.monotonic()
-        self._busy += now - self._began
-        self._steps += 1
-        stop = self._should_stop()
-        control.should_training_stop |= stop
+    def _may_keep(self, state: Any) -> bool:
         # At the end of an epoch the checkpoint waits for the dev scores.
-        within = not float(state.epoch or 0).is_integer() and state.global_step < state.max_steps
-        due = stop or now - self._kept >= CHECKPOINT_SECONDS
-        if self._keeping and within and due and not self.failed:
-            control.should_save = True
-            self._kept = now
+        return not float(state.epoch or 0).is_integer() and state.global_step < state.max_steps
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-        loss = (logs or {}).get("loss")
-        if loss is None:
-            return
-        if not math.isfinite(loss):
-            self.failed = True
-            control.should_training_stop = True
-            return
-        each = self._busy / max(1, self._steps)
+    def _left(self, state: Any, each: float) -> float | None:
+        left = (state.max_steps - state.global_step) * each
         done = self.epoch - self._before
         scorings = max(0, math.ceil(state.num_train_epochs) - done) if self._scorer else 0
-        left = (state.max_steps - state.global_step) * each
-        if scorings:
-            # Scoring an epoch may take longer than its steps: untold until one was timed.
-            left = math.nan if self._scoring is None else left + scorings * self._scoring
-        self._report(
-            {
-                "event": "progress",
-                "phase": "training",
-                "step": state.global_step,
-                "steps": state.max_steps,
-                "epoch": round(float(state.epoch or 0), 3),
-                "loss": round(float(loss), 5),
-                "eta_s": None if math.isnan(left) else round(left, 1),
-            }
-        )
+        if not scorings:
+            return left
+        # Scoring an epoch may take longer than its steps: untold until one was timed.
+        return None if self._scoring is None else left + scorings * self._scoring
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if self.failed:
