@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.encoders.load import LOADING_ERRORS, hub_answers, quiet_libraries
+from engine.encoders.load import LOADING_ERRORS, first_line, quiet_libraries, read_model
 from engine.errors import RankbenchError
 
 if TYPE_CHECKING:
@@ -59,32 +59,9 @@ def load_cross_encoder(source: Path | str, device: str | None = None) -> CrossEn
     if isinstance(source, Path):
         check_directory(source)
     quiet_libraries()
-    from safetensors import SafetensorError
     from sentence_transformers import CrossEncoder
 
-    errors = (*LOADING_ERRORS, SafetensorError)
-
-    def load(*, local: bool) -> CrossEncoder:
-        return CrossEncoder(
-            str(source),
-            device=device,
-            trust_remote_code=False,
-            local_files_only=local,
-            model_kwargs={"dtype": "float32", "use_safetensors": True},
-        )
-
-    try:
-        model = load(local=True)
-    except errors as error:
-        if isinstance(source, Path):
-            raise _not_one(source, _line(error)) from None
-        if not hub_answers():
-            where = "it is not in the local cache, and the hub does not answer"
-            raise _not_one(source, where) from None
-        try:
-            model = load(local=False)
-        except errors as error:
-            raise _not_one(source, _line(error)) from None
+    model = read_model(CrossEncoder, source, device, lambda why: _not_one(source, first_line(why)))
     if model.num_labels != 1:
         raise _not_one(source, f"it gives a pair {model.num_labels} scores, not one")
     return model
@@ -114,7 +91,7 @@ def from_transformer(directory: Path, max_length: int, device: str | None = None
         )
     except LOADING_ERRORS as error:
         raise RankbenchError(
-            f"The transformer in {directory} cannot become a cross-encoder: {_line(error)}",
+            f"The transformer in {directory} cannot become a cross-encoder: {first_line(error)}.",
             "Start from a cross-encoder: `rankbench teach --from DIR`.",
         ) from None
 
@@ -157,12 +134,6 @@ def _transformer_of(directory: Path) -> Path:
         return directory
     paths = [str(m.get("path", "")) for m in modules if str(m.get("type")).endswith("Transformer")]
     return directory / paths[0] if paths else directory
-
-
-def _line(error: object) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), repr(error))[
-        :240
-    ].rstrip(".")
 
 
 def _not_one(source: object, why: str) -> RankbenchError:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from engine.errors import RankbenchError, UsageError
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
+M = TypeVar("M")
 LOADING_ERRORS = (OSError, ValueError, RuntimeError, KeyError, ImportError, TypeError)
 
 
@@ -74,8 +75,28 @@ def load_model(source: Path | str, device: str | None = None) -> SentenceTransfo
             "Give a directory written by `model.save_pretrained`, or a hub id.",
         )
 
-    def load(*, local: bool) -> SentenceTransformer:
-        return SentenceTransformer(
+    return read_model(SentenceTransformer, source, device, lambda why: _cannot_load(source, why))
+
+
+def read_model(
+    kind: Callable[..., M],
+    source: Path | str,
+    device: str | None,
+    refused: Callable[[object], RankbenchError],
+) -> M:
+    """A `kind` of sentence-transformers model from a directory, or a hub id's cache, else its hub.
+
+    Safetensors only, no code from the model's repository, float32.
+
+    Raises:
+        RankbenchError: what `refused` makes of the reason why it cannot be loaded.
+    """
+    from safetensors import SafetensorError
+
+    errors = (*LOADING_ERRORS, SafetensorError)
+
+    def load(*, local: bool) -> M:
+        return kind(
             str(source),
             device=device,
             trust_remote_code=False,
@@ -85,24 +106,29 @@ def load_model(source: Path | str, device: str | None = None) -> SentenceTransfo
 
     try:
         return load(local=True)
-    except LOADING_ERRORS as error:
+    except errors as error:
         if isinstance(source, Path):
-            raise _cannot_load(source, error) from None
+            raise refused(error) from None
     if not hub_answers():
-        raise _cannot_load(source, "it is not in the local cache, and the hub does not answer.")
+        raise refused("it is not in the local cache, and the hub does not answer")
     try:
         return load(local=False)
-    except LOADING_ERRORS as error:
-        raise _cannot_load(source, error) from None
+    except errors as error:
+        raise refused(error) from None
 
 
 def _cannot_load(source: Path | str, reason: object) -> RankbenchError:
-    line = next((line.strip() for line in str(reason).splitlines() if line.strip()), repr(reason))
     return RankbenchError(
-        f"The encoder {source} cannot be loaded: {line[:240]}",
+        f"The encoder {source} cannot be loaded: {first_line(reason)}.",
         "Check the id or path; without a network it must be in the hub's cache or a local "
         "directory (safetensors, stock modules).",
     )
+
+
+def first_line(reason: object) -> str:
+    """What a person should read of an error, without a full stop."""
+    lines = [line.strip() for line in str(reason).splitlines() if line.strip()]
+    return (lines[0] if lines else repr(reason))[:240].rstrip(".")
 
 
 def hub_answers(seconds: float = 5) -> bool:
