@@ -21,13 +21,13 @@ from engine.encoders.save import save_model
 from engine.errors import RankbenchError, UsageError
 from engine.experiments.compress_plan import Plan
 from engine.experiments.distil import Lesson, distil
-from engine.experiments.fold import encode
 from engine.experiments.kept import Kept, Parent, kept, scores
 from engine.index.build import build_index
 from engine.index.store import catalog_hash
 from engine.training import adapter
 from engine.training.finish import lineage
 from engine.training.outcome import Report, ShouldStop, check_stop
+from engine.training.vectors import encode_all
 from engine.workspace import Workspace, unwritable
 
 
@@ -133,7 +133,7 @@ def reduce(
     if plan.layers is not None:
         source = student(parent, plan, place, report, stop)
         texts = [parent.texts[product] for product in parent.matrix.ids]
-        documents = encode(load_float(source, "cpu"), texts, report, stop)
+        documents = encode_all(load_float(source, "cpu"), texts, report, stop)
     model = load_model(source, "cpu")
     if plan.dim is not None:
         weight = projection(documents, plan.dim, plan.method)

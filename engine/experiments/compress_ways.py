@@ -15,10 +15,10 @@ from engine.experiments import paths
 from engine.experiments.compress import projection, student
 from engine.experiments.compress_plan import Plan
 from engine.experiments.distil import drop_layers, layer_count
-from engine.experiments.fold import encode
 from engine.experiments.kept import Parent
 from engine.training import adapter
 from engine.training.outcome import Report, ShouldStop
+from engine.training.vectors import encode_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +100,12 @@ class Models:
         texts = [self.parent.texts[product] for product in matrix.ids]
         if way.documents_too:
             encoder = paths.open_graph_path(self.directory(plan), self.work, way.path)
-            return encode(Whole(encoder), texts, self.report, self.stop)
+            return encode_all(Whole(encoder), texts, self.report, self.stop)
         if plan not in self._documents:
             assert plan is not None
             if plan.dim is None:
                 encoder = load_float(self.directory(plan), "cpu")
-                self._documents[plan] = encode(encoder, texts, self.report, self.stop)
+                self._documents[plan] = encode_all(encoder, texts, self.report, self.stop)
             else:
                 weight = projection(matrix.vectors, plan.dim, plan.method)
                 self._documents[plan] = adapter.apply(weight, matrix.vectors)

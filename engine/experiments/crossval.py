@@ -19,7 +19,7 @@ from engine.catalog.splits import folds_by, link
 from engine.encoders.load import load_encoder
 from engine.errors import RankbenchError
 from engine.evaluation.pair_cosines import Fields
-from engine.experiments.fold import Ranker, Setting, encode, run_baselines, run_fold
+from engine.experiments.fold import Ranker, Setting, run_baselines, run_fold
 from engine.experiments.parallel import run_on
 from engine.experiments.results import CrossvalResult, pool
 from engine.experiments.store import Store, held, settings_of
@@ -28,6 +28,7 @@ from engine.training.outcome import Report, ShouldStop, check_stop
 from engine.training.recipe import Recipe
 from engine.training.rows import NOTHING, Products
 from engine.training.train import BaseVectors
+from engine.training.vectors import encode_all
 from engine.workspace import DEFAULT_GAINS
 
 
@@ -194,4 +195,4 @@ def _encode_base(
 ) -> BaseVectors:
     ids = sorted(product for product, text in texts.items() if text)
     encoder = load_encoder(base_dir, device)
-    return ids, encode(encoder, [texts[product] for product in ids], report, stop)
+    return ids, encode_all(encoder, [texts[product] for product in ids], report, stop)

@@ -20,15 +20,15 @@ from engine.evaluation.pair_cosines import Fields, Pair, cosine_pairs
 from engine.experiments.store import Store
 from engine.index.matrix import VectorMatrix, best
 from engine.measures.query import measure_search
-from engine.training.outcome import Report, ShouldStop, check_stop
+from engine.training.outcome import Report, ShouldStop
 from engine.training.recipe import Recipe
 from engine.training.rows import NOTHING, Products
 from engine.training.train import BaseVectors, train
+from engine.training.vectors import encode_all
 
 DEPTH = 1000
 INNER_FOLDS = 7
 """One of seven groups of the training queries is the inner dev split: about 15 %."""
-_PART = 256
 
 Ranker = Callable[[str], Sequence[str]]
 """Query text -> product ids of the whole catalog that it finds, best first."""
@@ -94,7 +94,7 @@ def run_fold(
         ids = list(setting.base[0])
         if result.linear is None:
             texts = [setting.texts[product] for product in ids]
-            vectors = encode(encoder, texts, report, stop)
+            vectors = encode_all(encoder, texts, report, stop)
         else:
             from engine.training.adapter import apply
 
@@ -156,19 +156,6 @@ def inner_split(
     return [query for query in queries if part[query.query_id] != 0], dev
 
 
-def encode(encoder: Encoder, texts: Sequence[str], report: Report, stop: ShouldStop) -> np.ndarray:
-    """Vectors [n, dim] of documents in float32, longest first, told about and stoppable."""
-    vectors = np.zeros((len(texts), encoder.dim), np.float32)
-    order = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
-    for start in range(0, len(order), _PART):
-        check_stop(stop)
-        rows = order[start : start + _PART]
-        vectors[rows] = encoder.encode_documents([texts[i] for i in rows])
-        done = start + len(rows)
-        report({"event": "progress", "phase": "indexing", "step": done, "steps": len(texts)})
-    return vectors
-
-
 def _ranked(
     encoder: Encoder,
     matrix: VectorMatrix,
@@ -189,7 +176,10 @@ def _ranked(
         judged[query.query_id] = [matrix.ids[row] for row in present[order]]
     known = [_present(query, matrix.rows) for query in queries]
     pairs = cosine_pairs(
-        encoder, known, setting.fields, lambda encoder, texts: encode(encoder, texts, report, stop)
+        encoder,
+        known,
+        setting.fields,
+        lambda encoder, texts: encode_all(encoder, texts, report, stop),
     )
     return Ranked(catalog, judged, pairs)
 

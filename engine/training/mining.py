@@ -16,9 +16,10 @@ import numpy as np
 from engine.catalog.normalise import normalise_query
 from engine.encoders.load import SentenceEncoder
 from engine.training.examples import Example, Examples, hash_rows
-from engine.training.outcome import ShouldStop, check_stop
+from engine.training.outcome import Report, ShouldStop
 from engine.training.recipe import Recipe
 from engine.training.selection import fast_inference
+from engine.training.vectors import encode_all
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -31,6 +32,7 @@ def mine(
     examples: Examples,
     texts: Mapping[str, str],
     recipe: Recipe,
+    report: Report,
     should_stop: ShouldStop,
 ) -> Examples:
     """The rows with negatives mined by `model` in the place of their own.
@@ -49,7 +51,8 @@ def mine(
     model.eval()
     unique = list(dict.fromkeys(row.query for row in examples.rows))
     with fast_inference(model):
-        documents = _encode(encoder, [texts[product] for product in ids], should_stop)
+        every = [texts[product] for product in ids]
+        documents = encode_all(encoder, every, report, should_stop, phase="mining", part=_PART)
         queries = dict(zip(unique, encoder.encode_queries(unique), strict=True))
     place = {texts[product]: number for number, product in enumerate(ids)}
     first, last = int(recipe["mine_from"]), int(recipe["mine_to"])
@@ -89,14 +92,3 @@ def _with(row: Example, mined: Sequence[str], texts: Mapping[str, str], count: i
         negative_ids=tuple(products),
         negatives=tuple(texts[product] for product in products),
     )
-
-
-def _encode(encoder: SentenceEncoder, texts: Sequence[str], should_stop: ShouldStop) -> np.ndarray:
-    """Unit vectors [n, d], the longest texts first so that a batch is of one length."""
-    vectors = np.zeros((len(texts), encoder.dim), np.float32)
-    order = sorted(range(len(texts)), key=lambda number: -len(texts[number]))
-    for start in range(0, len(order), _PART):
-        check_stop(should_stop)
-        part = order[start : start + _PART]
-        vectors[part] = encoder.encode_documents([texts[number] for number in part])
-    return vectors

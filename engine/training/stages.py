@@ -122,8 +122,9 @@ class Fitting:
             if done is None:
                 if number or not first:
                     self.report({"event": "progress", "phase": "mining", "step": 0, "steps": 0})
+                    given = self.examples, self.texts, self.recipe, self.report, self.stop
                     try:
-                        examples = mine(model, self.examples, self.texts, self.recipe, self.stop)
+                        examples = mine(model, *given)
                     except Cancelled:
                         if best.chosen is None:
                             raise

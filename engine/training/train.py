@@ -293,12 +293,13 @@ def _dev_hash(dev: DevSet | None) -> str:
 
 
 class _Steps:
-    """Passes reports on and remembers the last step."""
+    """Passes reports on and remembers the last step of the training."""
 
     def __init__(self, report: Report) -> None:
         self.last = 0
         self._report = report
 
     def __call__(self, event: dict[str, Any]) -> None:
-        self.last = max(self.last, int(event.get("step", 0)))
+        if event.get("phase") in ("training", "dev"):
+            self.last = max(self.last, int(event["step"]))
         self._report(event)

@@ -1,4 +1,4 @@
-"""What is known of the base before a run: its vectors, its hits and its scores on dev."""
+"""Vectors of many texts, and what is known of the base before a run: its hits, its dev scores."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import numpy as np
 
 from engine.catalog.normalise import clean_query
 from engine.catalog.queries import JudgedQuery
+from engine.training.outcome import Report, ShouldStop, check_stop
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
+    from engine.encoders.load import Encoder
     from engine.training.selection import DevSet
 
 BaseVectors = tuple[Sequence[str], np.ndarray]
@@ -44,6 +46,32 @@ def vectors_of(
         return known
     found = SentenceEncoder(model).encode_documents(missing)
     return {**known, **dict(zip(missing, found, strict=True))}
+
+
+def encode_all(
+    encoder: Encoder,
+    texts: Sequence[str],
+    report: Report,
+    should_stop: ShouldStop,
+    *,
+    phase: str = "indexing",
+    part: int = 256,
+) -> np.ndarray:
+    """Unit vectors [n, dim] float32 of documents, the longest first so that a batch is of one
+    length; after each `part` of them told as progress of `phase`.
+
+    Raises:
+        Cancelled: the person asked for it, between two parts.
+    """
+    vectors = np.zeros((len(texts), encoder.dim), np.float32)
+    order = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
+    for start in range(0, len(order), part):
+        check_stop(should_stop)
+        rows = order[start : start + part]
+        vectors[rows] = encoder.encode_documents([texts[i] for i in rows])
+        done = start + len(rows)
+        report({"event": "progress", "phase": phase, "step": done, "steps": len(texts)})
+    return vectors
 
 
 def base_hits(

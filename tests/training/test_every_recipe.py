@@ -19,7 +19,9 @@ from engine.training.train import TrainResult, train
 from tests.conftest import make_encoder
 
 Queries = list[JudgedQuery]
-QUICK = ["lr=1e-3", "epochs=3", "dev_products=100", "max_per_query=4", "batch_size=4"]
+QUICK = ["lr=1e-3", "epochs=3", "dev_products=60", "max_per_query=2", "batch_size=4"]
+TRAIN = 12
+"""Queries: few steps, and three epochs of them."""
 # `adapter` and `flags` have tests of their own.
 NAMES = [r.name for r in list_recipes() if r.loss not in ("adapter", "flags")]
 OPTIONS = {"lora": ["lora=4"], "freeze": ["freeze=1"], "mini_batch": ["mini_batch=2"]}
@@ -40,7 +42,7 @@ class Runs:
         return train(
             found,
             self.base,
-            [query for query in self.queries if query.split == "train"],
+            [query for query in self.queries if query.split == "train"][:TRAIN],
             [query for query in self.queries if query.split == "dev"],
             self.texts,
             self.out / out,
@@ -49,6 +51,10 @@ class Runs:
             products=Products(descriptions={p: f"{t} in full" for p, t in self.texts.items()}),
             **options,
         )
+
+    def trained(self) -> int:
+        """The last training step that was told."""
+        return max((e["step"] for e in self.events if e.get("phase") == "training"), default=0)
 
     def lists(self, size: int) -> list[ScoredList]:
         """Queries of a log; a product's score is the words that it shares with the query."""
@@ -87,10 +93,7 @@ def test_a_recipe_trains_is_cancelled_and_goes_on(name: str, runs: Runs) -> None
     runs.events.clear()
     place = runs.out / "checkpoints"
 
-    def stop() -> bool:
-        return any(event.get("step", 0) >= half for event in runs.events)
-
-    runs(name, "cut", checkpoints=place, should_stop=stop)
+    runs(name, "cut", checkpoints=place, should_stop=lambda: runs.trained() >= half)
     runs.events.clear()
     again = runs(name, "again", checkpoints=place)
     told = [event["step"] for event in runs.events if event.get("phase") == "training"]
@@ -142,13 +145,13 @@ def test_a_later_stage_goes_on_from_its_own_checkpoints(runs: Runs) -> None:
     settings = ["first_epochs=3", "epochs=3", "rounds=1"]
     whole = runs("hard-negatives", "whole", *settings)
     runs.events.clear()
-    last = whole.steps // 2 + whole.steps // 3 - 9  # in the second stage's second epoch
+    last = whole.steps // 2 + whole.steps // 4  # in the second stage's second epoch
     cut = runs(
         "hard-negatives",
         "cut",
         *settings,
         checkpoints=place,
-        should_stop=lambda: any(event.get("step", 0) >= last for event in runs.events),
+        should_stop=lambda: runs.trained() >= last,
     )
     assert cut.cancelled is not None and cut.cancelled >= last
     runs.events.clear()
@@ -163,6 +166,8 @@ def test_stopped_while_it_mines_it_keeps_the_first_stage(runs: Runs) -> None:
         return any(event.get("phase") == "mining" for event in runs.events)
 
     result = runs("hard-negatives", "o", should_stop=stop)
+    told = [event for event in runs.events if event.get("phase") == "mining"]
+    assert told[-1]["step"] <= told[-1]["steps"] and result.steps == runs.trained()
     assert result.cancelled == result.steps > 0
     assert result.card.scores["chosen"]["epoch"] <= 2
 
