@@ -84,6 +84,11 @@ def crossval(
             f"Recipe {recipe.name} does not train on judgments, which folds are made of.",
             "Cross-validate another; `rankbench recipes` lists them.",
         )
+    if recipe.get("teacher", ""):
+        raise RankbenchError(
+            "A teacher may have been trained on the very queries that a fold holds out.",
+            "Cross-validate without `--set teacher=…`.",
+        )
     if not seeds or not devices:
         raise RankbenchError(
             "Cross-validation needs a seed and a device.", "Give at least one, for example 0."

@@ -107,6 +107,11 @@ def space_of(recipe: Recipe, params: Sequence[str] = (), fixed: Collection[str] 
             f"Recipe {recipe.name} cannot be swept: {REFUSED[recipe.loss]}.",
             f"Sweep one of {', '.join(sorted(SPACES))}.",
         )
+    if recipe.get("teacher", ""):
+        raise UsageError(
+            f"Recipe {recipe.name} is not swept with a teacher.",
+            "Sweep without one, then train with it.",
+        )
     if params:
         found = [parse(text, recipe) for text in params]
     else:

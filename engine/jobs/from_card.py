@@ -180,7 +180,7 @@ def _recipe(card: Card) -> tuple[Recipe, list[str], tuple[str, ...]]:
         recipe = load_recipe(loss)
         notes.append(f"there is no recipe {name} here: {loss} with its parameters is the same run")
     given: Mapping[str, Any] = told.get("parameters") or {}
-    lost = sorted(set(given) - set(recipe.parameters))
+    lost = sorted(set(given) - {*recipe.parameters, *recipe.optional})
     if lost:
         notes.append(f"the recipe {recipe.name} no longer has {', '.join(lost)}")
     new = sorted(set(recipe.parameters) - set(given))

@@ -17,6 +17,7 @@ from engine.training.examples import Examples
 from engine.training.flags import replay_count
 from engine.training.recipe import Recipe, load_recipe
 from engine.training.rows import NOTHING, Products, rows_of
+from engine.training.teachers import Teacher, find_teacher, list_teachers
 from engine.workspace import Workspace
 
 LOG = "log"
@@ -45,6 +46,34 @@ def seed_of(recipe: Recipe, params: Mapping[str, Any]) -> int:
     """The run's seed: the params' own, else the recipe's."""
     given = params.get("seed")
     return int(recipe["seed"] if given is None else given)
+
+
+def teacher_of(ws: Workspace, recipe: Recipe) -> Teacher | None:
+    """Who the recipe's `teacher` is; None where it names none. Nothing is loaded.
+
+    Raises:
+        RankbenchError: as `find_teacher`.
+    """
+    name = str(recipe.get("teacher", ""))
+    return find_teacher(ws, name) if name else None
+
+
+def fixed_settings(ws: Workspace, settings: Sequence[str]) -> list[str]:
+    """`key=value` texts that mean the same wherever a job reads them: a teacher's directory is
+    named from the root.
+
+    Raises:
+        RankbenchError: as `find_teacher`.
+    """
+    found = []
+    for text in settings:
+        key, sign, name = (part.strip() for part in text.partition("="))
+        if key == "teacher" and sign and name:
+            teacher = find_teacher(ws, name)
+            own = teacher.id in {known.id for known in list_teachers(ws)}
+            text = f"teacher={teacher.id if own else teacher.fixed}"
+        found.append(text)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

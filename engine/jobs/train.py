@@ -34,6 +34,7 @@ from engine.jobs.material import (
     read_texts,
     read_until,
     source_of,
+    teacher_of,
 )
 from engine.jobs.queue import is_busy, wait_for_writer
 from engine.jobs.synthetic import find_set, pass_on, read_set
@@ -119,6 +120,7 @@ def _make(context: Context, name: str) -> str:
         keep_flagged(context, basket, merged)
         trained = basket.touched()
     finished = context.work / "encoder"
+    teacher = teacher_of(ws, recipe)
     result = train(
         recipe,
         base.path,
@@ -127,6 +129,7 @@ def _make(context: Context, name: str) -> str:
         texts,
         finished,
         basket=basket,
+        teacher=teacher,
         queries=merged.queries if basket else imported,
         products=read_products(ws, recipe),
         seed=context.params.get("seed"),
@@ -309,7 +312,7 @@ def check(ws: Workspace, params: Any) -> tuple[Recipe, str]:
 
     Raises:
         UsageError: an unknown recipe, a wrong `set`, an impossible name.
-        RankbenchError: the name is taken, or no judgment can be trained on.
+        RankbenchError: the name is taken, no judgment can be trained on, or the teacher is none.
     """
     recipe = load_recipe(str(params.get("recipe") or "infonce")).with_set(params.get("set") or [])
     name = str(params.get("name") or "")
@@ -320,6 +323,7 @@ def check(ws: Workspace, params: Any) -> tuple[Recipe, str]:
                 f"There is an encoder called {name!r} already.", "Choose another with `--name`."
             )
     source = source_of(recipe, params)
+    teacher_of(ws, recipe)
     if source == "judgments":
         _check_judgments(read_judged(ws))
     elif source == LOG:

@@ -2,29 +2,57 @@
 
 Unfiltered, such negatives hurt: many are right and unjudged (Qu et al. 2021, RocketQA). So products
 whose cosine is above `near` times the positive's are left out (positive-aware filtering, Moreira et
-al. 2024, NV-Retriever, arXiv 2407.15831).
+al. 2024, NV-Retriever, arXiv 2407.15831). A cross-encoder may have a word too, as in RocketQA: what
+it scores as high as the positive is left out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from engine.catalog.normalise import normalise_query
+from engine.encoders.cross_encoder import score_pairs
 from engine.encoders.load import SentenceEncoder
 from engine.training.examples import Example, Examples, hash_rows
-from engine.training.outcome import Report, ShouldStop
+from engine.training.outcome import Report, ShouldStop, check_stop
 from engine.training.recipe import Recipe
 from engine.training.selection import fast_inference
 from engine.training.vectors import encode_all
 
 if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
+    from sentence_transformers import CrossEncoder, SentenceTransformer
 
 _PART = 512
+
+
+@dataclass(slots=True)
+class Labels:
+    """A teacher's word on what was mined. Its scores are kept: they are the same in every round.
+
+    Attributes:
+        teacher: scores (query, text) with a logit.
+        margin: logits below the positive's from which on a product is taken for right. Differences
+            of logits, not ratios: losses over lists leave a teacher's zero anywhere.
+    """
+
+    teacher: CrossEncoder
+    margin: float = 0.0
+    _known: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    def read(self, query: str, texts: Sequence[str]) -> None:
+        """Score those of `texts` that were not scored for `query` before."""
+        known = self._known.setdefault(query, {})
+        new = [text for text in dict.fromkeys(texts) if text not in known]
+        known.update(zip(new, score_pairs(self.teacher, query, new).tolist(), strict=True))
+
+    def right(self, query: str, text: str, positive: str) -> bool:
+        """Whether `text` scores above the positive's score less the margin; both were read."""
+        known = self._known[query]
+        return known[text] > known[positive] - self.margin
 
 
 def mine(
@@ -34,13 +62,15 @@ def mine(
     recipe: Recipe,
     report: Report,
     should_stop: ShouldStop,
+    labels: Labels | None = None,
 ) -> Examples:
     """The rows with negatives mined by `model` in the place of their own.
 
     Of the ranks `mine_from` to `mine_to` of a row's query, products Exact for it, those with a text
-    of such a product, and those nearer than `near` times the positive's cosine are passed over; the
-    hardest of the rest are taken. Of two or more `negatives` the first stays what was judged; a row
-    with too few mined ones keeps more of its own.
+    of such a product, those nearer than `near` times the positive's cosine, and with `labels` those
+    that the teacher takes for right are passed over; the hardest of the rest are taken. Of two or
+    more `negatives` the first stays what was judged; a row with too few mined ones keeps more of
+    its own.
 
     Raises:
         Cancelled: the person asked for it.
@@ -60,7 +90,10 @@ def mine(
     ranked = {
         query: np.argsort(-scores, kind="stable")[first:last] for query, scores in cosines.items()
     }
-    rows, short = [], 0
+    if labels is not None:
+        windows = {query: [texts[ids[n]] for n in found] for query, found in ranked.items()}
+        _label(labels, examples, windows, report, should_stop)
+    rows, short, right = [], 0, set()
     for row in examples.rows:
         scores = cosines[row.query]
         limit = float(recipe["near"]) * scores[place[row.positive]]
@@ -69,16 +102,42 @@ def mine(
             ids[number]
             for number in ranked[row.query]
             if scores[number] <= limit and texts[ids[number]] not in exact
-        ][:count]
+        ]
+        if labels is not None:
+            taken = [p for p in found if labels.right(row.query, texts[p], row.positive)]
+            right.update((row.query, product) for product in taken)
+            found = [product for product in found if product not in taken]
+        found = found[:count]
         short += len(found) < count
         rows.append(_with(row, found, texts, count))
-    note = f"{short} of {len(rows)} rows had too few hard negatives and kept judged ones"
+    notes = [f"{short} of {len(rows)} rows had too few hard negatives and kept judged ones"]
+    notes = notes * bool(short)
+    if labels is not None:
+        notes.append(f"{len(right)} mined products left out that the teacher takes for right")
     return replace(
         examples,
         rows=tuple(rows),
         data_hash=hash_rows(rows),
-        notes=(*examples.notes, *([note] if short else [])),
+        notes=(*examples.notes, *notes),
     )
+
+
+def _label(
+    labels: Labels,
+    examples: Examples,
+    windows: Mapping[str, Sequence[str]],
+    report: Report,
+    should_stop: ShouldStop,
+) -> None:
+    """Let the teacher read each query's positives and the texts of its window."""
+    positives: dict[str, list[str]] = {}
+    for row in examples.rows:
+        positives.setdefault(row.query, []).append(row.positive)
+    for number, (query, found) in enumerate(windows.items()):
+        check_stop(should_stop)
+        labels.read(query, [*positives[query], *found])
+        done = {"step": number + 1, "steps": len(windows)}
+        report({"event": "progress", "phase": "labelling", **done})
 
 
 def _with(row: Example, mined: Sequence[str], texts: Mapping[str, str], count: int) -> Example:

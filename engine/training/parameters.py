@@ -11,7 +11,8 @@ from engine.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """What values a parameter takes: its kind and its inclusive bounds, or its choices."""
+    """What values a parameter takes: its kind and its inclusive bounds, or its choices, or any text
+    (kind `str` without choices)."""
 
     kind: type
     low: float
@@ -21,8 +22,14 @@ class Parameter:
     choices: tuple[str, ...] = ()
 
     @property
+    def is_text(self) -> bool:
+        return self.kind is str and not self.choices
+
+    @property
     def range(self) -> str:
         """The values for people: `0 to 1`, or `none, category`."""
+        if self.is_text:
+            return "text"
         return ", ".join(self.choices) if self.choices else f"{self.low:g} to {self.high:g}"
 
 
@@ -62,6 +69,12 @@ PARAMETERS: Mapping[str, Parameter] = {
     ),
     "mine_from": Parameter(int, 0, 10**5, "ranks passed over before mining"),
     "mine_to": Parameter(int, 1, 10**5, "ranks mined, at most"),
+    "teacher": Parameter(
+        str, 0, 0, "a cross-encoder (name, directory, hub id) that leaves out mined products"
+    ),
+    "teacher_margin": Parameter(
+        float, 0.0, 1000.0, "logits below the positive's from which on the teacher leaves one out"
+    ),
     "freeze": Parameter(int, 0, 1000, "layers from below that stay as they are, with the words"),
     "lora": Parameter(int, 0, 1024, "rank of low-rank updates (LoRA); 0 moves all weights"),
     "patience": Parameter(
@@ -85,6 +98,11 @@ PARAMETERS: Mapping[str, Parameter] = {
     "dev_products": Parameter(int, 10, 10**7, "products the dev selection ranks, at most"),
 }
 
+OPTIONAL: Mapping[str, Mapping[str, Any]] = {
+    "hard-negatives": {"teacher": "", "teacher_margin": 0.0},
+}
+"""Loss -> parameters that a recipe has only where they are given, and what they are without."""
+
 
 def parse_value(key: str, text: str) -> Any:
     """The value of parameter `key` written as text (lists as `0.25,0.5`).
@@ -93,7 +111,7 @@ def parse_value(key: str, text: str) -> Any:
         UsageError: not of the parameter's kind, or out of its bounds.
     """
     parameter = PARAMETERS[key]
-    if parameter.choices:
+    if parameter.choices or parameter.is_text:
         return check_value(key, text)
     try:
         if parameter.many:
@@ -113,6 +131,10 @@ def check_value(key: str, value: Any) -> Any:
     parameter = PARAMETERS[key]
     if parameter.choices:
         if value not in parameter.choices:
+            raise _impossible(key, value)
+        return value
+    if parameter.is_text:
+        if not isinstance(value, str):
             raise _impossible(key, value)
         return value
     items = value if parameter.many else [value]
@@ -136,6 +158,8 @@ def _impossible(key: str, value: object) -> UsageError:
     if parameter.many:
         kind = "numbers separated by commas, each"
     wanted = f"{kind} from {parameter.low:g} to {parameter.high:g}"
+    if parameter.is_text:
+        wanted = "text"
     if parameter.choices:
         wanted = f"one of {parameter.range}"
     return UsageError(f"{key} = {value} is not possible: {parameter.help}.", f"Give {wanted}.")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import RankbenchError, UsageError
-from engine.training.parameters import PARAMETERS, check_value, parse_value
+from engine.training.parameters import OPTIONAL, PARAMETERS, check_value, parse_value
 
 LOSSES = (
     "infonce", "contrastive", "hard-negatives", "triplet", "cosine", "cosent", "listwise",
@@ -28,7 +28,8 @@ class Recipe:
         name: as in `--recipe`.
         summary: one sentence for a list.
         loss: what it minimises, one of `LOSSES`.
-        parameters: key -> int, float, text or tuple of floats; the keys are the ones it accepts.
+        parameters: key -> int, float, text or tuple of floats; the keys are the ones it accepts,
+            with those of `optional`.
     """
 
     name: str
@@ -42,6 +43,13 @@ class Recipe:
     def get(self, key: str, default: Any) -> Any:
         """The parameter's value, `default` where the recipe has no such parameter."""
         return self.parameters.get(key, default)
+
+    @property
+    def optional(self) -> Mapping[str, Any]:
+        """Parameters that it accepts and need not have, with what holds where they are not given:
+        a run without them has the settings, and the hash of these, that it had before they were.
+        """
+        return OPTIONAL.get(self.loss, {})
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -68,12 +76,15 @@ class Recipe:
                 raise UsageError(
                     f"--set {text}: not of the form key=value.", f"For example {_example(values)}."
                 )
-            if key not in values:
+            if key not in values and key not in self.optional:
+                accepted = sorted({*values, *self.optional})
                 raise UsageError(
                     f"Recipe {self.name} has no parameter {key!r}.",
-                    f"It accepts {', '.join(sorted(values))}.",
+                    f"It accepts {', '.join(accepted)}.",
                 )
             values[key] = parse_value(key, value.strip())
+            if key in self.optional and values[key] == self.optional[key]:
+                del values[key]
         return _fitting_together(replace(self, parameters=values))
 
     def to_json(self) -> dict[str, Any]:
@@ -132,7 +143,7 @@ def read_recipe(path: Path) -> Recipe:
     defaults = {} if path.parent == _HERE else dict(load_recipe(loss).parameters)
     values = dict(defaults)
     for key, value in data.get("parameters", {}).items():
-        if key not in PARAMETERS or (defaults and key not in defaults):
+        if key not in PARAMETERS or (defaults and key not in {*defaults, *OPTIONAL.get(loss, {})}):
             raise UsageError(
                 f"{path}: unknown parameter {key!r}.",
                 f"Use {', '.join(sorted(defaults or PARAMETERS))}.",
@@ -155,6 +166,10 @@ def _fitting_together(recipe: Recipe) -> Recipe:
     if recipe.loss == "hard-negatives" and not recipe["negatives"]:
         raise UsageError(
             "hard-negatives with negatives = 0 has nothing to mine.", "Give 1 or more."
+        )
+    if recipe.get("teacher_margin", 0.0) and not recipe.get("teacher", ""):
+        raise UsageError(
+            "teacher_margin without a teacher says nothing.", "Name one: `--set teacher=DIR`."
         )
     return recipe
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
     from engine.training.flags import Replayed
+    from engine.training.mining import Labels
     from engine.training.selection import DevSet
 
 
@@ -33,6 +34,7 @@ class Fitting:
     Attributes:
         known: text -> its vector by the base, as far as it is indexed.
         texts: product id -> rendered text, the catalog that negatives are mined in.
+        labels: a teacher's word on what is mined, where one was named.
     """
 
     recipe: Recipe
@@ -43,6 +45,7 @@ class Fitting:
     stop: ShouldStop
     known: Mapping[str, np.ndarray]
     texts: Mapping[str, str]
+    labels: Labels | None = None
 
     def run(
         self,
@@ -124,7 +127,7 @@ class Fitting:
                     self.report({"event": "progress", "phase": "mining", "step": 0, "steps": 0})
                     given = self.examples, self.texts, self.recipe, self.report, self.stop
                     try:
-                        examples = mine(model, *given)
+                        examples = mine(model, *given, self.labels)
                     except Cancelled:
                         if best.chosen is None:
                             raise

@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
     from engine.training.flags import Replayed
+    from engine.training.mining import Labels
     from engine.training.selection import DevSet
+    from engine.training.teachers import Teacher
 
 __all__ = ["BaseVectors", "Cancelled", "TrainResult", "train"]
 
@@ -76,6 +78,7 @@ def train(
     basket: Basket | None = None,
     queries: Sequence[JudgedQuery] = (),
     lists: Sequence[ScoredList] | None = None,
+    teacher: Teacher | None = None,
     products: Products = NOTHING,
     seed: int | None = None,
     report: Report | None = None,
@@ -101,6 +104,8 @@ def train(
         queries: all judged queries with people's words applied; needed with a basket, and what the
             `flags` loss takes its replay from.
         lists: what a teacher scored, to train on in the place of `train_queries`.
+        teacher: who the recipe's `teacher` is: labels what is mined, and what it has seen counts as
+            seen by the encoder.
         products: descriptions and categories, where the recipe reads them.
         seed: overrides the recipe's.
         report: gets dicts with `event` "progress" or "log", `phase` ("loading", "training", "dev",
@@ -114,8 +119,8 @@ def train(
             and seed goes on from the newest whole one. Nowhere by default.
 
     Raises:
-        RankbenchError: no usable rows (before any training), the loss diverged, the disk is full,
-            or the saved encoder does not read back as the one in memory.
+        RankbenchError: no usable rows or no such teacher (before any training), the loss diverged,
+            the disk is full, or the saved encoder does not read back as the one in memory.
         Cancelled: `should_stop` said so before an epoch had been scored; nothing is left in
             `out_dir`. Later the best weights so far are saved, and the result says `cancelled`.
     """
@@ -138,6 +143,7 @@ def train(
     from engine.encoders.load import load_model
     from engine.training.selection import dev_set
 
+    labels, taught = _labels(recipe, teacher, device)
     model = load_model(base_dir, device)
     indexed = (
         recipe["dev_products"] if base_vectors else min(_UNINDEXED_DEV, recipe["dev_products"])
@@ -173,7 +179,8 @@ def train(
     )
     check_stop(stop)
     origin = lineage(base_name, base_dir)
-    key = run_key(recipe.to_json(), run_seed, examples.data_hash, origin, _dev_hash(dev))
+    told = [recipe.to_json(), run_seed, examples.data_hash, origin, _dev_hash(dev)]
+    key = run_key(*told, *taught.values())
     with ExitStack() as stack:
         place = checkpoints or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         steps = _Steps(report)
@@ -182,7 +189,7 @@ def train(
             best = Boldest(base=scores, margin=float(recipe["margin"]))
         from engine.training.stages import Fitting
 
-        fitting = Fitting(recipe, examples, dev, run_seed, steps, stop, known, texts)
+        fitting = Fitting(recipe, examples, dev, run_seed, steps, stop, known, texts, labels)
         model, linear = fitting.run(model, best, replayed, place, key if checkpoints else "")
     report({"event": "progress", "phase": "saving", "step": steps.last, "steps": steps.last})
     card = replace(
@@ -194,7 +201,8 @@ def train(
     judged = judged_hash(queries or [*train_queries, *dev_queries])
     card = replace(
         card,
-        data={**(data or {}), **card.data, "judged": judged},
+        data={**(data or {}), **card.data, **taught, "judged": judged},
+        inherited_queries=_inherited(card, teacher if labels else None),
         note=make_note(card, best, material.held_out),
     )
     save(model, out_dir, card, examples)
@@ -202,6 +210,36 @@ def train(
     return TrainResult(
         out_dir, card, linear, rows, steps.last, stopped, _by_query(dev, best, scores)
     )
+
+
+def _labels(
+    recipe: Recipe, teacher: Teacher | None, device: str | None
+) -> tuple[Labels | None, dict[str, str]]:
+    """The teacher that the recipe names, loaded, and the hash of its weights for the card.
+
+    Raises:
+        RankbenchError: it is none, or the recipe names one and nobody said who it is.
+    """
+    if not recipe.get("teacher", ""):
+        return None, {}
+    if teacher is None:
+        raise RankbenchError(
+            f"Nobody knows who the teacher {recipe['teacher']!r} is.",
+            "Train with `rankbench train`, or without `--set teacher=…`.",
+        )
+    from engine.encoders.cross_encoder import load_cross_encoder, weights_hash
+    from engine.training.mining import Labels
+
+    model = load_cross_encoder(teacher.source, device)
+    margin = float(recipe.get("teacher_margin", 0.0))
+    return Labels(model, margin), {"teacher": weights_hash(model)}
+
+
+def _inherited(card: Card, teacher: Teacher | None) -> tuple[str, ...]:
+    """What the encoder has seen without being trained on it, a teacher's queries among them."""
+    if teacher is None:
+        return card.inherited_queries
+    return tuple(sorted(teacher.seen().union(card.inherited_queries) - {*card.trained_queries}))
 
 
 def _material(

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from engine.jobs import train
+from engine.jobs.context import Context, Events
 from engine.workspace import Workspace
 
 QUICK = ["--set", "epochs=3", "--set", "dev_products=100", "--set", "max_per_query=4"]
@@ -46,17 +48,18 @@ def test_a_sweep_is_told_shown_and_gone_on_with(place: Path, rankbench: Any) -> 
     refused = rankbench(*options, "--seed", 1, "--name", "rates")
     refused.assert_error(1, "another sweep: seed was 0, now 1", "--name")
 
-    # The line it ends with trains just that.
-    line = found["command"]
-    assert line in rankbench(*options, "--trials", 4, "--name", "rates").out
-    made = rankbench(*shlex.split(line)[1:], "--json").json
-    assert made["tuned_score"] == pytest.approx(found["best"]["score"], abs=1e-5)
-    assert made["base_score"] == pytest.approx(found["base"], abs=1e-5)
+    assert found["command"] in rankbench(*options, "--trials", 4, "--name", "rates").out
 
 
-def test_another_base_is_swept_and_trained(place: Path, rankbench: Any) -> None:
+def test_another_base_is_swept_and_the_line_it_ends_with_trains_just_that(
+    tiny_workspace: Workspace, place: Path, rankbench: Any
+) -> None:
     options = ["--recipe", "adapter", *QUICK, "-w", place]
-    first = rankbench("train", *options, "--name", "first", "--set", "lr=1e-2", "--json").json
+    params = {"recipe": "adapter", "set": [*QUICK[1::2], "lr=1e-2"], "name": "first"}
+    directory = tiny_workspace.jobs_dir / "0001"
+    directory.mkdir()
+    events = Events(directory / "events.jsonl")
+    first = train.run(Context(tiny_workspace, "0001", directory, params, events))
     found = rankbench(
         "sweep", *options, *SEARCH, "--trials", 1, "--base", "first", "--seed", 2, "--json"
     ).json
@@ -65,6 +68,7 @@ def test_another_base_is_swept_and_trained(place: Path, rankbench: Any) -> None:
     assert "--base first --seed 2" in found["command"]
     again = rankbench(*shlex.split(found["command"])[1:], "--json").json
     assert again["tuned_score"] == pytest.approx(found["best"]["score"], abs=1e-5)
+    assert again["base_score"] == pytest.approx(found["base"], abs=1e-5)
     rankbench("sweep", *options, "--base", "nosuch").assert_error(1, "nosuch")
 
 

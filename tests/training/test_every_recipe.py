@@ -19,9 +19,9 @@ from engine.training.train import TrainResult, train
 from tests.conftest import make_encoder
 
 Queries = list[JudgedQuery]
-QUICK = ["lr=1e-3", "epochs=3", "dev_products=60", "max_per_query=2", "batch_size=4"]
+QUICK = ["lr=1e-3", "epochs=2", "dev_products=60", "max_per_query=2", "batch_size=4"]
 TRAIN = 12
-"""Queries: few steps, and three epochs of them."""
+"""Queries: a few steps an epoch."""
 # `adapter` and `flags` have tests of their own.
 NAMES = [r.name for r in list_recipes() if r.loss not in ("adapter", "flags")]
 OPTIONS = {"lora": ["lora=4"], "freeze": ["freeze=1"], "mini_batch": ["mini_batch=2"]}
@@ -112,7 +112,7 @@ def test_a_recipe_stopped_at_once_leaves_nothing(name: str, runs: Runs) -> None:
 @pytest.mark.parametrize("option", sorted(OPTIONS))
 def test_an_option_of_every_recipe(option: str, runs: Runs) -> None:
     runs.base = make_encoder(runs.out / "two-layers", layers=2)
-    runs("infonce", "o", *OPTIONS[option])
+    runs("infonce", "o", "epochs=1", *OPTIONS[option])
     base = load_model(runs.base, "cpu").state_dict()
     found = load_model(runs.out / "o", "cpu").state_dict()
     assert found.keys() == base.keys()
@@ -142,10 +142,10 @@ def test_options_go_together_in_every_recipe(name: str, runs: Runs) -> None:
 def test_a_later_stage_goes_on_from_its_own_checkpoints(runs: Runs) -> None:
     """The steps of a stage begin at 1: the first stage's checkpoints are higher numbers."""
     place = runs.out / "checkpoints"
-    settings = ["first_epochs=3", "epochs=3", "rounds=1"]
+    settings = ["first_epochs=2", "epochs=2", "rounds=1"]
     whole = runs("hard-negatives", "whole", *settings)
     runs.events.clear()
-    last = whole.steps // 2 + whole.steps // 4  # in the second stage's second epoch
+    last = whole.steps // 2 + whole.steps // 3  # in the second stage's second epoch
     cut = runs(
         "hard-negatives",
         "cut",

@@ -28,12 +28,13 @@ def command(name: str | None, as_json: bool) -> None:
     recipe = load_recipe(name)
     searched = SPACES.get(recipe.loss, {})
     if as_json:
-        emit_json({**recipe.to_json(), "sweep": dict(searched)})
+        emit_json({**recipe.to_json(), "optional": dict(recipe.optional), "sweep": dict(searched)})
         return
     click.echo(f"{recipe.name}: {recipe.summary}")
     click.echo()
     rows = []
-    for key, value in recipe.parameters.items():
+    unset = {key: value for key, value in recipe.optional.items() if key not in recipe.parameters}
+    for key, value in {**recipe.parameters, **unset}.items():
         about = PARAMETERS[key]
         rows.append([key, written(value), about.range, searched.get(key, ""), about.help])
     table(["setting", "value", "from, to", "sweep", "meaning"], rows, left=5)

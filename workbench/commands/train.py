@@ -76,13 +76,14 @@ def command(
     """
     from engine import supervise
     from engine.jobs.from_card import same_run
-    from engine.jobs.material import check_basket, read_basket
+    from engine.jobs.material import check_basket, fixed_settings, read_basket
     from engine.jobs.train import check
 
     params: dict[str, Any]
     again: dict[str, Any] = {}
     if from_card is None:
-        params = {"recipe": recipe_for(recipe, source), "set": list(settings), "seed": seed}
+        params = {"recipe": recipe_for(recipe, source), "seed": seed}
+        params["set"] = fixed_settings(workspace, settings)
         params |= {"source": source or "", "include_test": include_test, "synth": synth}
         if base is not None:
             from engine.encoders.registry import resolve
