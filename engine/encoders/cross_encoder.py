@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.encoders.load import LOADING_ERRORS, first_line, quiet_libraries, read_model
+from engine.encoders.load import (
+    LOADING_ERRORS,
+    UNREACHABLE,
+    first_line,
+    hub_answers,
+    quiet_libraries,
+    read_model,
+    transformer_of,
+)
 from engine.errors import RankbenchError
 
 if TYPE_CHECKING:
@@ -46,6 +54,23 @@ def check_directory(directory: Path) -> None:
         raise _not_one(directory, f"it holds {what}")
     if not any(directory.glob("*.safetensors")):
         raise _not_one(directory, "it holds no safetensors weights")
+
+
+def check_source(source: Path | str) -> None:
+    """Raise a RankbenchError where `source` is plainly no cross-encoder, or a hub id that can be
+    had neither from the local cache nor from the hub; loads no weights."""
+    if isinstance(source, Path):
+        check_directory(source)
+        return
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        cached = isinstance(try_to_load_from_cache(source, "config.json"), str)
+    except HFValidationError as error:
+        raise _not_one(source, first_line(error)) from None
+    if not cached and not hub_answers():
+        raise _not_one(source, UNREACHABLE)
 
 
 def load_cross_encoder(source: Path | str, device: str | None = None) -> CrossEncoder:
@@ -81,7 +106,7 @@ def from_transformer(directory: Path, max_length: int, device: str | None = None
 
     try:
         return CrossEncoder(
-            str(_transformer_of(directory)),
+            str(transformer_of(directory)),
             num_labels=1,
             max_length=max_length,
             device=device,
@@ -124,16 +149,6 @@ def weights_hash(model: CrossEncoder) -> str:
         digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()[:16]
-
-
-def _transformer_of(directory: Path) -> Path:
-    """Where a sentence-transformers directory keeps its transformer."""
-    try:
-        modules = json.loads((directory / "modules.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return directory
-    paths = [str(m.get("path", "")) for m in modules if str(m.get("type")).endswith("Transformer")]
-    return directory / paths[0] if paths else directory
 
 
 def _not_one(source: object, why: str) -> RankbenchError:

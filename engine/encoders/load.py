@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Callable, Sequence
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 M = TypeVar("M")
 LOADING_ERRORS = (OSError, ValueError, RuntimeError, KeyError, ImportError, TypeError)
+
+
+UNREACHABLE = "it is not in the local cache, and the hub does not answer"
 
 
 class Encoder(Protocol):
@@ -110,7 +114,7 @@ def read_model(
         if isinstance(source, Path):
             raise refused(error) from None
     if not hub_answers():
-        raise refused("it is not in the local cache, and the hub does not answer")
+        raise refused(UNREACHABLE)
     try:
         return load(local=False)
     except errors as error:
@@ -123,6 +127,26 @@ def _cannot_load(source: Path | str, reason: object) -> RankbenchError:
         "Check the id or path; without a network it must be in the hub's cache or a local "
         "directory (safetensors, stock modules).",
     )
+
+
+def transformer_of(directory: Path) -> Path:
+    """Where a sentence-transformers directory keeps its transformer."""
+    try:
+        modules = json.loads((directory / "modules.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return directory
+    paths = [str(m.get("path", "")) for m in modules if str(m.get("type")).endswith("Transformer")]
+    return directory / paths[0] if paths else directory
+
+
+def layers_of(directory: Path) -> int | None:
+    """How many layers the transformer of the encoder in `directory` says it has, if it does."""
+    try:
+        config = json.loads((transformer_of(directory) / "config.json").read_text(encoding="utf-8"))
+        found = config.get("num_hidden_layers", config.get("n_layers"))
+        return int(found) if found else None
+    except (OSError, ValueError, TypeError, AttributeError):
+        return None
 
 
 def first_line(reason: object) -> str:

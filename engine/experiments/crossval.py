@@ -94,6 +94,11 @@ def crossval(
             "Cross-validation needs a seed and a device.", "Give at least one, for example 0."
         )
     scored = _scorable(queries, texts, gains)
+    if not scored:
+        raise RankbenchError(
+            f"None of the {len(queries)} judged queries has a right product in the catalog.",
+            "Import judgments with grade E: `rankbench import judgments FILE`.",
+        )
     links = link(scored)
     fold_of = folds_by(links.groups, scored, folds)
     with held(out_dir):

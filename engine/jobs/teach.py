@@ -31,6 +31,7 @@ def check(ws: Workspace, params: Mapping[str, Any]) -> tuple[Recipe, str]:
         RankbenchError: the name is taken, `from` is no cross-encoder, or nothing can be taught.
     """
     from engine.training.teacher import LOSSES, teach_recipe
+    from engine.training.teacher_rows import graded_lists
 
     recipe = teach_recipe(str(params.get("loss") or LOSSES[0]), params.get("set") or [])
     name = free_name(ws.teachers_dir, str(params.get("teacher") or ""), KIND)
@@ -43,6 +44,8 @@ def check(ws: Workspace, params: Mapping[str, Any]) -> tuple[Recipe, str]:
             f"None of the {len(train)} judged queries of the train split has an Exact product.",
             "Import judgments with `rankbench import judgments FILE`.",
         )
+    # What else leaves nothing to teach is told before anything is indexed or loaded.
+    graded_lists(train, read_texts(ws)[0], recipe, 0, gains=ws.settings.gains)
     return recipe, name
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.catalog.normalise import clean_query, normalise_query
@@ -103,9 +103,11 @@ def build_lists(
     pool = sorted({p for query in queries for p in query.grades if texts.get(p)})
     relevant = relevant_texts(queries, texts)
     rows, used = [], []
+    aimed: set[float] = set()
     for query in sorted(queries, key=lambda item: item.query_id):
         known = _known(query, texts, drawing)
         text = clean_query(query.query)
+        aimed.update(known.values())
         if not text or max(known.values(), default=0) <= 0:
             continue
         used.append(query)
@@ -114,7 +116,7 @@ def build_lists(
             filled = _filled(part, drawing.documents, pool, texts, exact, rng)
             products, targets = [p for p, _ in filled], [t for _, t in filled]
             rows.append(_row(query, text, products, texts, targets))
-    return _examples(rows, queries, used, texts)
+    return _examples(rows, queries, used, texts, aimed)
 
 
 def _known(query: JudgedQuery, texts: Mapping[str, str], drawing: Drawing) -> dict[str, float]:
@@ -192,7 +194,9 @@ def _examples(
     queries: Sequence[JudgedQuery],
     used: Sequence[JudgedQuery],
     texts: Mapping[str, str],
+    aimed: Collection[float] | None = None,
 ) -> Examples:
+    """The rows, checked; `aimed` are the targets of what was judged where the rows hold more."""
     if not rows:
         raise RankbenchError(
             "No training query has a judged product in the catalog.",
@@ -203,7 +207,7 @@ def _examples(
             f"None of the {len(used)} training queries has an Exact product.",
             "Import judgments with grade E: `rankbench import judgments FILE`.",
         )
-    if len({target for row in rows for target in row.targets}) == 1:
+    if len({target for row in rows for target in row.targets} if aimed is None else aimed) == 1:
         raise RankbenchError(
             "Every judged product of the training queries has the same grade: there is nothing to "
             "contrast.",

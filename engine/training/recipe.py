@@ -153,6 +153,15 @@ def read_recipe(path: Path) -> Recipe:
     return _fitting_together(Recipe(name, summary, loss, values))
 
 
+def check_frozen(freeze: int, layers: int) -> None:
+    """Raise UsageError where `freeze` layers are all that an encoder of so many `layers` has."""
+    if freeze and freeze >= layers:
+        raise UsageError(
+            f"freeze = {freeze} leaves nothing to train: the encoder has {layers} layers.",
+            f"Freeze at most {max(0, layers - 1)}.",
+        )
+
+
 def _fitting_together(recipe: Recipe) -> Recipe:
     """The recipe, whose values are possible one by one.
 

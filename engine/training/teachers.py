@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.encoders.card import FILE_NAME, Card, read_card
-from engine.encoders.cross_encoder import check_directory
+from engine.encoders.cross_encoder import check_directory, check_source
 from engine.encoders.registry import check_name
 from engine.errors import RankbenchError
 from engine.workspace import Workspace
@@ -55,10 +55,11 @@ def list_teachers(ws: Workspace) -> list[Teacher]:
 def find_teacher(ws: Workspace, name: str = "") -> Teacher:
     """The teacher of that name, directory or hub id; without a name the workspace's newest.
 
-    Nothing is loaded: a hub id may yet turn out to be none.
+    Nothing is loaded: a hub id that can be reached may yet turn out to be none.
 
     Raises:
-        RankbenchError: there is none, or the directory holds no cross-encoder.
+        RankbenchError: there is none, the directory holds no cross-encoder, or a hub id is neither
+            in the local cache nor does the hub answer.
     """
     known = list_teachers(ws)
     if not name and not known:
@@ -77,7 +78,13 @@ def find_teacher(ws: Workspace, name: str = "") -> Teacher:
         own_name = local.name if local.parent == ws.teachers_dir.resolve() else name
         return Teacher(own_name, local, read_card(local))
     if "/" in name and not name.startswith((".", "/", "~")):
+        check_source(name)
         return Teacher(name, name)
+    if local.is_file():
+        raise RankbenchError(
+            f"{name} is a file; a teacher is a directory.",
+            "Give the directory that `CrossEncoder.save_pretrained` wrote.",
+        )
     there = ", ".join(teacher.id for teacher in known) or "none yet"
     raise RankbenchError(
         f"There is no teacher called {name!r}, nor a directory of that name.",

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from sentence_transformers import SentenceTransformer
 
-from engine.errors import UsageError
+from engine.training.recipe import check_frozen
 
 Weights = dict[str, torch.Tensor]
 _LORA_ALPHA = 2
@@ -45,11 +45,7 @@ def freeze(model: SentenceTransformer, layers: int) -> None:
     if not layers:
         return
     stack = _layers(model)
-    if layers >= len(stack):
-        raise UsageError(
-            f"freeze = {layers} leaves nothing to train: the encoder has {len(stack)} layers.",
-            f"Freeze at most {max(0, len(stack) - 1)}.",
-        )
+    check_frozen(layers, len(stack))
     embeddings = getattr(model[0].auto_model, "embeddings", torch.nn.Module())
     for part in (embeddings, *stack[:layers]):
         part.requires_grad_(requires_grad=False)
