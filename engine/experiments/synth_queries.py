@@ -3,6 +3,9 @@
 The head are the most searched queries that make half of the traffic (`engine.evaluation.breakdowns`
 cuts there too). Half of the sample is the head's most searched, half is drawn evenly from the
 rest; where one side has too few, the other fills up.
+
+Judged queries are one pool, from whichever files: a named query set only lists some of them, so
+that to keep out the pool's is to keep out every set's.
 """
 
 from __future__ import annotations

@@ -195,6 +195,15 @@ def test_a_rerun_goes_on_from_the_folds_that_ended(
     assert again.per_query == result.per_query
 
 
+def test_judgments_without_a_right_product_are_told_at_once(
+    tiny_encoder_dir: Path, tiny_texts: Texts, recipe: Recipe, tmp_path: Path
+) -> None:
+    wrong = [JudgedQuery("q", "red tent", "", {"p000": "I", "nowhere": "E"})]
+    with pytest.raises(RankbenchError, match="None of the 1 judged queries has a right product"):
+        crossval(recipe, tiny_encoder_dir, tiny_texts, wrong, tmp_path / "cv")
+    assert not (tmp_path / "cv").exists()
+
+
 def test_another_experiments_directory_is_refused(
     tiny_encoder_dir: Path, tiny_texts: Texts, queries: Queries, recipe: Recipe, tmp_path: Path
 ) -> None:

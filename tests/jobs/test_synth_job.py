@@ -10,10 +10,13 @@ import pytest
 from engine.catalog.queries import JudgedQuery
 from engine.encoders.card import read_card
 from engine.errors import RankbenchError, UsageError
+from engine.formats.judgments import read_judgments
 from engine.jobs import synth, teach, train
 from engine.jobs.context import Context, Events
 from engine.jobs.material import LOG, source_of
 from engine.jobs.synthetic import read_set
+from engine.records import Records
+from engine.records.query_sets import QuerySets
 from engine.training.outcome import Cancelled
 from engine.training.recipe import load_recipe
 from engine.training.synthetic import read_rows, read_synth_card
@@ -104,7 +107,7 @@ def test_a_teacher_a_set_and_the_students_card(
 
 def test_what_cannot_run_is_told_before_a_job_starts(
     tiny_workspace: Workspace, tiny_encoder_dir: Path, tiny_cross_encoder_dir: Path, log: Path,
-    tmp_path: Path, tiny_queries,
+    tmp_path: Path, tiny_queries, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     ws = tiny_workspace
     good = {"log": str(log), "teacher": str(tiny_cross_encoder_dir), "encoder": "base"}
@@ -119,6 +122,12 @@ def test_what_cannot_run_is_told_before_a_job_starts(
     refused("no teacher in this workspace", teacher="")
     refused("is no cross-encoder", teacher=str(tiny_encoder_dir))
     refused("no teacher called 'nobody'", teacher="nobody")
+    refused("is a file; a teacher is a directory", teacher=str(log))
+    (tmp_path / "nothing").mkdir()
+    refused("no readable config.json", teacher=str(tmp_path / "nothing"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    refused("the hub does not answer", teacher="nobody/has-this-one")
+    refused("no cross-encoder", teacher="not a/hub/id")
     refused("no encoder called", encoder="nobody")
     (tmp_path / "empty.txt").write_text("\n \n")
     refused("empty|no search", log=str(tmp_path / "empty.txt"))
@@ -131,7 +140,36 @@ def test_what_cannot_run_is_told_before_a_job_starts(
         teach.check(ws, {"set": ["epoch=1"]})
     with pytest.raises(RankbenchError, match="is no cross-encoder"):
         teach.check(ws, {"from": str(tiny_encoder_dir)})
+    with pytest.raises(RankbenchError, match="the hub does not answer"):
+        teach.check(ws, {"from": "nobody/has-this-one"})
     assert teach.check(ws, {})[1] == "teacher-01"
+    with pytest.raises(UsageError, match="the encoder has 1 layers"):
+        train.check(ws, {"recipe": "infonce", "set": ["freeze=1"]})
+
+
+def test_a_held_out_query_is_kept_out_whichever_set_and_file_it_is_of(
+    tiny_workspace: Workspace, tiny_cross_encoder_dir: Path, tiny_texts, tmp_path: Path
+) -> None:
+    """A named set is a list of the one pool of judged queries: none of them reaches a student."""
+    ws = tiny_workspace
+    more = tmp_path / "more.csv"
+    more.write_text(
+        "query,product_id,label,split\npurple tents,p000,E,test\na lamp for reading,p001,E,dev\n"
+    )
+    log = tmp_path / "log.txt"
+    log.write_text("\n".join([*LOGGED, "reading a lamp for"]))
+    params = {"log": str(log), "teacher": str(tiny_cross_encoder_dir), "encoder": "base"}
+    assert {"purple tents", "a lamp for reading"} <= set(synth.draw(ws, params).sample.queries)
+    with Records(ws.records_path) as records:
+        records.add_judgments(read_judgments(more), more)
+        records.assign_missing_splits()
+        late = [query for query in records.judged_queries() if query.query in LOGGED[1:3]]
+    with QuerySets(ws.records_path) as sets:
+        sets.define("complaints", [query.query_id for query in late])
+    assert {query.split for query in late} == {"test", "dev"}
+    drawn = synth.draw(ws, params)
+    assert drawn.sample.held_out == 3
+    assert set(drawn.sample.queries) == {*LOGGED[:1], *LOGGED[3:]}
 
 
 def test_a_log_goes_with_distill_and_distill_with_a_log() -> None:

@@ -229,9 +229,14 @@ def test_nothing_to_learn_from_is_said_before_any_training(
 
 
 @pytest.mark.parametrize("name", ["contrastive", "cosine", "cosent", "listwise", "triplet"])
-def test_one_grade_alone_is_nothing_to_contrast(name: str, runs: Runs) -> None:
-    grades = {product: "E" for product in list(runs.texts)[:6]}
-    runs.queries = [JudgedQuery("q", "red tent", "train", grades)]
+@pytest.mark.parametrize("products", [2, 6])
+def test_one_grade_alone_is_nothing_to_contrast(name: str, products: int, runs: Runs) -> None:
+    ids = list(runs.texts)
+    # Short lists are filled with the other query's products, which nobody judged otherwise.
+    runs.queries = [
+        JudgedQuery(f"q{at}", f"red {at}", "train", dict.fromkeys(ids[at : at + products], "E"))
+        for at in (0, 6)
+    ]
     runs.base = Path("nowhere")
     with pytest.raises(RankbenchError, match="to contrast"):
         runs(name, "o", "max_per_query=4")
