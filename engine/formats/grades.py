@@ -20,6 +20,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from engine.catalog.numbers import read_number
 from engine.errors import RankbenchError, UsageError
 
 WORDS = {
@@ -74,7 +75,7 @@ def map_grades(values: Iterable[str], scale: str | None = None) -> GradeMap:
     """
     check_scale(scale)
     distinct = sorted(set(values))
-    numbers = {value: _number(value) for value in distinct}
+    numbers = {value: read_number(value) for value in distinct}
     if scale is None:
         scale = _guess(distinct, numbers)
     if scale == "letters":
@@ -97,17 +98,6 @@ def map_order(count: int) -> list[str]:
 
 
 ORDER_MAPPING = {"first third": "E", "second third": "S", "last third": "C"}
-
-
-def _number(value: str) -> float | None:
-    text = value.strip().replace("\u2212", "-")
-    if re.fullmatch(r"[+-]?\d+,\d+", text):
-        text = text.replace(",", ".")
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
 
 
 def _guess(distinct: Sequence[str], numbers: dict[str, float | None]) -> str:

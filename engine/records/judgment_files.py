@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from engine.catalog.numbers import read_number
 
 RAW_SCALES = ("continuous", "order")
 """Scales whose raw values say more than the grades that were made of them."""
@@ -48,7 +49,7 @@ def targets_of(
     orders: dict[tuple[int, str], list[str]] = {}
     for query_id, product, number, value in rows:
         scale = files[number].scale
-        if scale == "continuous" and (parsed := _number(value)) is not None:
+        if scale == "continuous" and (parsed := read_number(value)) is not None:
             scores.setdefault(number, []).append((query_id, product, parsed))
         elif scale == "order":
             orders.setdefault((number, query_id), []).append(product)
@@ -66,11 +67,3 @@ def targets_of(
 def _in_order(products: Sequence[str]) -> dict[str, float]:
     last = max(1, len(products) - 1)
     return {product: 1 - place / last for place, product in enumerate(products)}
-
-
-def _number(value: str) -> float | None:
-    try:
-        number = float(value.strip().replace("\u2212", "-").replace(",", "."))
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None

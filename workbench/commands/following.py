@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from engine.errors import RankbenchError
+from engine.workspace import Workspace
 from workbench.commands.hints import hint
 from workbench.commands.jobs import duration, of_queries
-from workbench.commands.output import safe, say
+from workbench.commands.output import emit_json, safe, say
 
 if TYPE_CHECKING:
     from engine.supervise import Job
@@ -19,6 +22,35 @@ if TYPE_CHECKING:
 Paint = Callable[[dict[str, Any]], None]
 
 PLAIN_SECONDS = 10.0  # without a terminal, at most one line in so many seconds
+
+
+def run_job(
+    workspace: Workspace, kind: str, params: dict[str, Any], *, detach: bool, as_json: bool
+) -> dict[str, Any] | None:
+    """Start a job and watch it to its end: its last event, with the job's id as `job`.
+
+    With `detach` its id (or itself as JSON) is printed, and None is returned at once.
+
+    Raises:
+        RankbenchError, KeyboardInterrupt: as `follow`.
+    """
+    from engine import supervise
+
+    job = supervise.start(workspace, kind, params)
+    say_queue(supervise.find(workspace), job.id)
+    if not detach:
+        return {**follow(job), "job": job.id}
+    hint(f"Job {job.id} works in the background; `rankbench jobs {job.id}` shows how it goes.")
+    emit_json(job.to_json()) if as_json else click.echo(job.id)
+    return None
+
+
+def say_queue(jobs: Sequence[Job], job_id: str) -> None:
+    """Behind which jobs that one waits, if it does; `jobs` come newest first."""
+    before = [job for job in jobs if job.id < job_id and not job.over]
+    if before:
+        names = ", ".join(f"{job.id} ({job.kind})" for job in reversed(before))
+        say(f"Job {job_id} waits for {names} to end.")
 
 
 def follow(job: Job) -> dict[str, Any]:

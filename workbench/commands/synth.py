@@ -8,13 +8,13 @@ from typing import Any
 import click
 
 from engine.workspace import Workspace
-from workbench.commands.following import follow
+from workbench.commands.following import run_job
 from workbench.commands.hints import hint
 from workbench.commands.options import json_option, with_workspace
 from workbench.commands.output import count, emit_json, facts, number, safe, say, table
 from workbench.commands.teach import check_lines
 
-KEYS = ("synth", "counts", "check", "accepted", "teacher", "rate", "seconds")
+KEYS = ("job", "synth", "counts", "check", "accepted", "teacher", "rate", "seconds")
 
 
 @click.command("synth")
@@ -68,7 +68,6 @@ def command(
     if log is None:
         show_list(workspace, as_json)
         return
-    from engine import supervise
     from engine.jobs.synth import check, say_drawn
 
     params: dict[str, Any] = {"log": str(log.resolve()), "teacher": teacher, "encoder": encoder}
@@ -76,17 +75,12 @@ def command(
     found, drawn, _ = check(workspace, params)
     if detach:
         say(safe(say_drawn(drawn)))
-    job = supervise.start(workspace, "synth", {**params, "teacher": found.fixed})
-    from workbench.commands.train import say_queue
-
-    say_queue(supervise.find(workspace), job.id)
-    if detach:
-        hint(f"Job {job.id} works in the background; `rankbench jobs {job.id}` shows how it goes.")
-        emit_json(job.to_json()) if as_json else click.echo(job.id)
+    params["teacher"] = found.fixed
+    end = run_job(workspace, "synth", params, detach=detach, as_json=as_json)
+    if end is None:
         return
-    end = follow(job)
     if as_json:
-        emit_json({"job": job.id, **{key: end.get(key) for key in KEYS}})
+        emit_json({key: end.get(key) for key in KEYS})
         return
     counts = end["counts"]
     scored = f"{count(counts['pairs'], 'pair')} of {count(counts['queries'], 'query', 'queries')}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from engine.workspace import Workspace
-from workbench.commands.following import follow
+from workbench.commands.following import run_job
 from workbench.commands.hints import hint
 from workbench.commands.options import json_option, with_workspace
 from workbench.commands.output import count, emit_json, ends, facts, number, safe, say, table
@@ -15,7 +15,7 @@ from workbench.commands.output import count, emit_json, ends, facts, number, saf
 if TYPE_CHECKING:
     from engine.training.teachers import Teacher
 
-KEYS = ("teacher", "note", "beats", "check", "rate", "pairs", "seconds")
+KEYS = ("job", "teacher", "note", "beats", "check", "rate", "pairs", "seconds")
 
 
 @click.command("teach")
@@ -54,23 +54,16 @@ def command(
     if listing:
         show_list(workspace, as_json)
         return
-    from engine import supervise
     from engine.jobs.teach import check
 
     params: dict[str, Any] = {"loss": loss or "", "set": list(settings), "seed": seed}
     params |= {"teacher": name, "from": start}
     check(workspace, params)
-    job = supervise.start(workspace, "teach", params)
-    from workbench.commands.train import say_queue
-
-    say_queue(supervise.find(workspace), job.id)
-    if detach:
-        hint(f"Job {job.id} works in the background; `rankbench jobs {job.id}` shows how it goes.")
-        emit_json(job.to_json()) if as_json else click.echo(job.id)
+    end = run_job(workspace, "teach", params, detach=detach, as_json=as_json)
+    if end is None:
         return
-    end = follow(job)
     if as_json:
-        emit_json({"job": job.id, **{key: end.get(key) for key in KEYS}})
+        emit_json({key: end.get(key) for key in KEYS})
         return
     facts(
         [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +9,12 @@ import click
 
 from engine.errors import UsageError
 from engine.workspace import Workspace
-from workbench.commands.following import follow
+from workbench.commands.following import follow, say_queue
 from workbench.commands.hints import hint
 from workbench.commands.options import json_option, with_workspace
 from workbench.commands.output import cut, emit_json, number, safe, say, table
 
 if TYPE_CHECKING:
-    from engine.supervise import Job
     from engine.training.basket import Basket
 
 KEYS = (
@@ -127,14 +125,6 @@ def command(
         emit_json({"job": job.id, **{key: end.get(key) for key in KEYS}, **again})
     else:
         show({**end, **again})
-
-
-def say_queue(jobs: Sequence[Job], job_id: str) -> None:
-    """Behind which jobs that one waits, if it does; `jobs` come newest first."""
-    before = [job for job in jobs if job.id < job_id and not job.over]
-    if before:
-        names = ", ".join(f"{job.id} ({job.kind})" for job in reversed(before))
-        say(f"Job {job_id} waits for {names} to end.")
 
 
 def recipe_for(recipe: str | None, source: str | None) -> str:
