@@ -94,7 +94,8 @@ def build_lists(
     queries: Sequence[JudgedQuery], texts: Mapping[str, str], drawing: Drawing
 ) -> Examples:
     """Rows of one query and `documents` of its products, each list with a product of the highest
-    target that the query has. Short lists are filled with products judged for other queries.
+    target that the query has. Short lists are filled, at target 0, with products judged for other
+    queries and not wanted by this one.
 
     Raises:
         RankbenchError: as `build_pairs`.
@@ -111,9 +112,10 @@ def build_lists(
         if not text or max(known.values(), default=0) <= 0:
             continue
         used.append(query)
+        wanted = relevant[normalise_query(query.query)]
+        wanted |= {texts[product] for product, target in known.items() if target > 0}
         for part in _dealt(_drawn(known, drawing.max_per_query, rng), drawing.documents):
-            exact = relevant[normalise_query(query.query)]
-            filled = _filled(part, drawing.documents, pool, texts, exact, rng)
+            filled = _filled(part, drawing.documents, pool, texts, wanted, rng)
             products, targets = [p for p, _ in filled], [t for _, t in filled]
             rows.append(_row(query, text, products, texts, targets))
     return _examples(rows, queries, used, texts, aimed)
@@ -156,7 +158,7 @@ def _filled(
     size: int,
     pool: Sequence[str],
     texts: Mapping[str, str],
-    exact: frozenset[str],
+    wanted: frozenset[str],
     rng: random.Random,
 ) -> list[tuple[str, float]]:
     found = list(part)
@@ -164,7 +166,7 @@ def _filled(
     for product in rng.sample(pool, min(len(pool), 20 * size)):
         if len(found) >= size:
             break
-        if product not in taken and texts[product] not in exact:
+        if product not in taken and texts[product] not in wanted:
             found.append((product, 0.0))
     while len(found) < size:  # a catalog of a few products
         found.append((found[-1][0], found[-1][1]))

@@ -146,6 +146,17 @@ def test_every_list_has_its_size_one_of_the_best_and_no_product_twice(grades: st
     assert not [row for row in found.rows if row.query_id == "z"]
 
 
+def test_no_list_is_filled_with_what_its_query_wants() -> None:
+    # 17 products in lists of 8: the last is filled, from 17 that are all judged for the query.
+    query = judged("E" + "S" * 12 + "IIII")
+    found = build_lists([query], TEXTS, Drawing(DEFAULT_GAINS, "gain", 100, 8))
+    target = {"E": 1.0, "S": 0.1, "I": 0.0}
+    for row in found.rows:
+        products = (row.positive_id, *row.negative_ids)
+        told = dict(zip(products, row.targets, strict=True))
+        assert told == pytest.approx({p: target[query.grades[p]] for p in products})
+
+
 def test_batches_keep_to_their_strata() -> None:
     from dataclasses import replace
 
