@@ -44,7 +44,12 @@ class Variant:
         return ", ".join(parts)
 
 
-VARIANTS: dict[str, Variant] = {}
+VARIANTS: dict[str, Variant] = {
+    "infonce-category": Variant("infonce", template=CATEGORY),
+    "infonce-longer": Variant("infonce", ("epochs=4", "lr=5e-5")),
+    "infonce-half": Variant("infonce", ("alphas=0.5", "alpha=0.5")),
+    "listwise-category": Variant("listwise", template=CATEGORY),
+}
 
 
 def main() -> None:
