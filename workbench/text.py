@@ -59,10 +59,13 @@ def change(value: float | None, digits: int = 3) -> str:
 
 
 def end_of_interval(value: float | None, digits: int = 3) -> str:
-    """An end of an interval; where it only rounds to zero its sign stays: `+.000` is above it."""
+    """An end of an interval; one that only rounds to zero gets a digit more: `+.0003`.
+
+    Where that is zero too its sign stays: `+.0000` is above it.
+    """
     shown = change(value, digits)
     if value and shown.startswith("±"):
-        return ("+" if value > 0 else "-") + shown[1:]
+        return ("+" if value > 0 else "-") + measure(abs(value), digits + 1)
     return shown
 
 

@@ -256,10 +256,15 @@ async def test_five_thousand_rows_stay_quick(make_app) -> None:
         assert screen.table.row_count() == 5000
 
 
-def headline(names: tuple[str, str], mean: float, excluded: int = 0) -> list[str]:
-    """The first two lines over 30 queries whose differences spread by .09, in 78 cells."""
+def differences(mean: float) -> np.ndarray:
+    """30 of them that spread by .09."""
     values = np.random.default_rng(3).normal(0, 0.09, 30)
-    delta = paired_delta(np.zeros(30), values - values.mean() + mean)
+    return values - values.mean() + mean
+
+
+def headline(names: tuple[str, str], mean: float, excluded: int = 0) -> list[str]:
+    """The first two lines over 30 queries of `differences`, in 78 cells."""
+    delta = paired_delta(np.zeros(30), differences(mean))
     shown = Headline()
     shown.summary = Summary(names, (0.5, 0.5 + mean), 30, delta, excluded)
     groups = (shown._mean(78), shown._counts(78))
@@ -274,6 +279,18 @@ def test_the_headline_says_what_so_many_queries_can_show() -> None:
     assert "too few" not in second and second.endswith("3 without a gain left out")
     first, second = headline(("hybrid:flags-01", "hybrid:infonce-01"), 0.01)
     assert first.endswith(" · n 30") and "too few to tell" in second
+
+
+def test_the_headline_says_where_an_interval_all_but_touches_zero() -> None:
+    # The interval moves with the mean: put its lower end just past zero.
+    width = 0.1 - paired_delta(np.zeros(30), differences(0.1)).low
+    first, second = headline(("base", "flags-01"), width + 0.0003, excluded=3)
+    assert "[+.0003, +" in first and len(first) <= 78
+    assert "hardly outside 0" in second and "too few" not in second and len(second) <= 78
+    first, second = headline(("base", "flags-01"), -width - 0.0003)
+    assert ", -.0003]" in first and "hardly outside 0" in second
+    assert "hardly" not in headline(("base", "flags-01"), width + 0.001)[1]
+    assert "hardly" not in headline(("base", "flags-01"), width - 0.001)[1]
 
 
 async def test_by_traffic_where_queries_have_weights_and_nothing_where_none_has(make_app) -> None:

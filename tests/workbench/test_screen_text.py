@@ -72,6 +72,6 @@ def test_counts_and_durations() -> None:
     assert [duration(s) for s in (0.2, 40, 118, 7200)] == ["1 s", "40 s", "2 min", "2.0 h"]
 
 
-def test_an_end_of_an_interval_that_rounds_to_zero_keeps_its_side() -> None:
-    ends = [end_of_interval(value) for value in (0.0003, -0.0003, 0.0, 0.045, None)]
-    assert [end.strip() for end in ends] == ["+.000", "-.000", "±.000", "+.045", "–"]
+def test_an_end_of_an_interval_that_rounds_to_zero_is_shown_on_its_side() -> None:
+    ends = [end_of_interval(value) for value in (0.0003, -0.0003, 0.00001, 0.0, 0.045, None)]
+    assert [end.strip() for end in ends] == ["+.0003", "-.0003", "+.0000", "±.000", "+.045", "–"]

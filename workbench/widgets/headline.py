@@ -130,6 +130,8 @@ class Headline(Painted):
                 groups.append((("faint", "p "), ("plain", shown)))
             if found.too_few:
                 groups.append((("warn", "too few to tell"),))
+            if found.barely:
+                groups.append((("warn", "hardly outside 0"),))
         if not summary.excluded:
             return groups
         left_out = f"{summary.excluded:,} without a gain left out"
