@@ -18,6 +18,8 @@ from engine.records import Verdicts, find_queries
 
 _FEWEST_RESAMPLES = 100
 _NAMED = 10
+_ELSE = "Choose a larger set with --split"
+_LARGER = "Choose a larger set with --set or --split"
 # As in `Delta`: a difference of exactly the threshold is unchanged in spite of its rounding error.
 _ROUNDING = 1e-12
 
@@ -268,11 +270,12 @@ def _undefined(rule: Rule, evaluation: Evaluation) -> RankbenchError:
     what = f"The rule {rule.text!r} has no value"
     if n:
         return RankbenchError(
-            f"{what}: an interval takes {FEWEST} queries or more, and {evaluation.split} has {n}.",
-            "Choose a larger set with --split, or a rule on the mean.",
+            f"{what}: an interval takes {FEWEST} queries or more, and n is {n} "
+            f"({evaluation.chosen}).",
+            f"{_LARGER if evaluation.query_set else _ELSE}, or a rule on the mean.",
         )
     return RankbenchError(
-        f"{what}: none of the {len(evaluation.excluded)} queries in {evaluation.split} has a "
-        "product of positive gain in the catalog.",
+        f"{what}: no query of {evaluation.chosen} (n {len(evaluation.excluded)}) has a product of "
+        "positive gain in the catalog.",
         "Grade some products of this catalog, or check that the judgments name its products.",
     )

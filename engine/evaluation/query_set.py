@@ -54,7 +54,7 @@ def evaluate_query_set(
             for side in sides:
                 if known := sum(side.seen(query.query) for query in every):
                     seen_by[side.name] = known
-        return select(every, split, sides)
+        return select(every, split, sides, query_set)
 
     found = evaluate_chosen(
         comparer,
@@ -155,7 +155,9 @@ def top_tens(
     """
     names = (baseline, candidate or comparer.default_candidate())
     sides = [comparer.side(name) for name in names]
-    queries = select(_of_set(comparer, comparer.judged_queries(), query_set), split, sides)
+    queries = select(
+        _of_set(comparer, comparer.judged_queries(), query_set), split, sides, query_set
+    )
     if only is not None:
         queries = [query for query in queries if query.query_id in only]
     return replace(rank_top_tens(*sides, queries, split, progress), query_set=query_set)

@@ -20,7 +20,7 @@ class Seeing(Protocol):
 
 
 def select(
-    queries: Iterable[JudgedQuery], split: str, sides: Sequence[Seeing]
+    queries: Iterable[JudgedQuery], split: str, sides: Sequence[Seeing], query_set: str = ""
 ) -> list[JudgedQuery]:
     """The queries of `split`, in their order.
 
@@ -28,6 +28,7 @@ def select(
         split: "train", "dev", "test", "all", or "unseen": every query, whatever its split, that
             neither side nor a parent of one was trained on; or `SEEN`.
         sides: both sides; asked for "unseen" and `SEEN` only.
+        query_set: what the set of `queries` is called, "" where they are all there are.
 
     Raises:
         UsageError: another split.
@@ -47,14 +48,17 @@ def select(
         chosen = [q for q in every if any(side.seen(q.query) for side in sides) == wanted]
     else:
         chosen = [q for q in every if q.split == split]
+    of, n = f" of the set {query_set}" if query_set else "", len(every)
     if not chosen and split == "unseen":
+        out = f"All {n} queries{of} are" if n > 1 else f"The one query{of} is"
         raise RankbenchError(
-            f"All {len(every)} queries are left out: one of the sides has seen each of them.",
+            f"{out} left out: one of the sides has seen {'each of them' if n > 1 else 'it'}.",
             "Judge new ones, or take `--split all`, which says how many were seen.",
         )
     if not chosen and split != SEEN:
+        queries = f"None of the {n} judged queries{of} is"
         raise RankbenchError(
-            f"None of the {len(every)} judged queries is in {split}.",
+            f"{queries if n > 1 else f'The one judged query{of} is not'} in {split}.",
             "Choose another with --split; `all` takes every query.",
         )
     return chosen

@@ -94,6 +94,24 @@ def test_a_rule_that_holds_on_a_fragile_difference_says_so(
     assert [rule["fragile"] for rule in found] == [True, True, False]
 
 
+def test_a_named_set_is_named_with_its_n_also_where_it_is_too_small(
+    workspace: Path, tmp_path: Path, rankbench: Any
+) -> None:
+    listed = tmp_path / "one.txt"
+    listed.write_text("hose\n")
+    assert rankbench("import", "queries", listed, "--set", "few", "-w", workspace).code == 0
+    gate = options(workspace, "--set", "few", "--rule")
+    held = rankbench(*gate, ALWAYS)
+    assert held.code == 0 and "n 1, few, all, catalog" in held.out
+    assert "bm25 against base, 1 query (few, all)" in held.err
+    small = rankbench(*gate, "ndcg@10.low >= base - 1")
+    small.assert_error(1, "6 queries or more, and n is 1 (few, all).", "--set or --split")
+    told = [rankbench(*gate, ALWAYS, "--split", split) for split in ("train", "dev", "test")]
+    none = [result for result in told if result.code == 1]
+    assert len(none) == 2  # one query is in one split
+    assert all("The one judged query of the set few is not in " in one.err for one in none)
+
+
 def run_of(tmp_path: Path, **first: str) -> str:
     """A run that answers these queries with one product each, and no other."""
     rows = [f"{query.replace('_', ' ')},{product},1" for query, product in first.items()]

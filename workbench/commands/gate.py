@@ -164,7 +164,7 @@ def _about(gate: Gate) -> str:
     names = f"{cut(result.candidate.encoder, 40)} against {cut(result.baseline.encoder, 40)}"
     if not gate.rules:
         return f"{names}, candidates: {result.candidates}"
-    queries = f"{result.queries} queries ({safe(result.chosen)})"
+    queries = f"{count(result.queries, 'query', 'queries')} ({safe(result.chosen)})"
     return f"{names}, {queries}, candidates: {result.candidates}"
 
 
