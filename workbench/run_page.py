@@ -43,6 +43,8 @@ def run_lines(verdict: Mapping[str, Any], titles: Mapping[str, str], width: int)
     width = min(width, _WIDEST)
     why = short_measures(printable(verdict["why"]))
     lines = [_plain(line) for line in textwrap.wrap(why, width - 2)]
+    caution = short_measures(str(verdict.get("caution", "")))  # an older card has none
+    lines += [[("warn", f" {line}")] for line in textwrap.wrap(caution, width - 2)]
     lines.append([("faint", f" It was trained in {verdict['seconds']:,.0f} s.")])
     lines += _unseen(verdict)
     if verdict["flagged"]:

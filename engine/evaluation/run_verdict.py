@@ -90,6 +90,9 @@ class RunVerdict:
         worst: the unseen queries it harmed most, worst first, at most five.
         rbo: mean overlap with the base on the unseen queries.
         seconds: of the training.
+        judged: mean judged@10 of base and tuned on the unseen queries, 0 to 1; None without any.
+        bounds: least and greatest mean delta on them that judging every hit could show.
+        caution: one sentence where missing judgments could turn the delta's sign, else "".
     """
 
     encoder: str
@@ -101,6 +104,9 @@ class RunVerdict:
     worst: tuple[Harmed, ...]
     rbo: float | None
     seconds: float
+    judged: tuple[float, float] | None = None
+    bounds: tuple[float, float] | None = None
+    caution: str = ""
 
     @property
     def left_top_ten(self) -> tuple[int, int]:
@@ -171,6 +177,7 @@ def judge_run(
     """
     delta = unseen.delta[PRIMARY] if unseen is not None else None
     call, why = call_of(delta)
+    judged, bounds = _judged(unseen), unseen.bounds if unseen is not None else None
     return RunVerdict(
         tuned.name,
         base.name,
@@ -181,6 +188,9 @@ def judge_run(
         _worst(unseen) if unseen is not None else (),
         unseen.rbo if unseen is not None else None,
         seconds,
+        judged,
+        bounds,
+        caution_of(judged, bounds),
     )
 
 
@@ -190,7 +200,9 @@ def call_of(delta: Delta | None) -> tuple[str, str]:
         return NOT_SHOWN, "There are too few judged queries that no training has seen (n 0)."
     if delta.low is None or delta.high is None:
         return NOT_SHOWN, _only(delta, f"{delta.mean:+.3f} (too few for an interval, n {delta.n})")
-    told = f"{delta.mean:+.3f} ({delta.low:+.3f} to {delta.high:+.3f}, n {delta.n})"
+    digits = 4 if delta.barely else 3
+    span = f"{delta.low:+.{digits}f} to {delta.high:+.{digits}f}"
+    told = f"{delta.mean:+.3f} ({span}, n {delta.n})"
     if delta.high < 0:
         return DO_NOT, f"It is worse on unseen queries: catalog NDCG@10 {told}."
     if delta.rough:
@@ -203,6 +215,29 @@ def call_of(delta: Delta | None) -> tuple[str, str]:
         f"On unseen queries a loss of more than {-SAFE_LOW:.2f} catalog NDCG@10 is not ruled out: "
         f"{told}.",
     )
+
+
+def caution_of(judged: tuple[float, float] | None, bounds: tuple[float, float] | None) -> str:
+    """What share of the hits was judged, where judging the others could turn the delta's sign.
+
+    Args:
+        judged, bounds: as in `RunVerdict`.
+    """
+    if judged is None or bounds is None or not bounds[0] < 0 < bounds[1]:
+        return ""
+    before, after = (f"{100 * share:.0f} %" for share in judged)
+    return (
+        f"Of the top tens {before} (base) and {after} (tuned) are judged: were every such result "
+        f"judged, the change would lie between {bounds[0]:+.3f} and {bounds[1]:+.3f}, so missing "
+        "judgments could turn its sign."
+    )
+
+
+def _judged(unseen: Evaluation | None) -> tuple[float, float] | None:
+    if unseen is None:
+        return None
+    before, after = (side.means["judged@10"] for side in (unseen.baseline, unseen.candidate))
+    return None if before is None or after is None else (before, after)
 
 
 def _only(delta: Delta, told: str) -> str:

@@ -86,6 +86,7 @@ def run(context: Context) -> dict[str, Any]:
         "encoder": saved,
         "call": verdict.call if verdict else None,
         "why": verdict.why if verdict else None,
+        "caution": verdict.caution if verdict else None,
         "beats_base": card.beats_base,
         "note": card.note,
         "measure": card.scores.get("measure"),

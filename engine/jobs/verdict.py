@@ -69,7 +69,7 @@ def draw_verdict(context: Context, name: str) -> RunVerdict | None:
         return None
     finally:
         comparer.close()
-    context.events.emit("log", message=f"{verdict.call}: {verdict.why}")
+    context.events.emit("log", message=f"{verdict.call}: {verdict.why} {verdict.caution}".rstrip())
     return verdict
 
 

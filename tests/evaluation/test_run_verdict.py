@@ -93,6 +93,33 @@ def test_a_better_run_is_safe_and_a_worse_one_names_its_worst_queries() -> None:
     assert worse.rbo is not None and 0 < worse.rbo < 1
 
 
+def test_a_run_says_how_few_hits_were_judged_where_the_others_could_turn_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    few = run(0.9)  # most of the catalog is unjudged
+    evaluation = evaluate(*sides(0.9), QUERIES, CATALOG, gains=DEFAULT_GAINS)
+    low, high = evaluation.bounds
+    shares = [side.means["judged@10"] for side in (evaluation.baseline, evaluation.candidate)]
+    assert few.call == SAFE and low < 0 < high and list(few.judged) == shares
+    told = [f"{100 * shares[0]:.0f} % (base)", f"{100 * shares[1]:.0f} % (tuned)", "turn its sign"]
+    assert all(part in few.caution for part in [*told, f"{low:+.3f}", f"{high:+.3f}"])
+    show_page(few.to_json())
+    assert few.caution in capsys.readouterr().out
+    lines = run_lines(few.to_json(), {}, 78)
+    page = " ".join("".join(text for _, text in line).strip() for line in lines)
+    assert told[0] in page and "turn its sign" in page
+    assert all(len("".join(text for _, text in line)) <= 78 for line in lines)
+    judged = [
+        replace(query, grades={**dict.fromkeys(CATALOG, "I"), **query.grades}) for query in QUERIES
+    ]
+    base, tuned = (ScoredSide("base", CATALOG, judged, skill) for skill in (0.3, 0.9))
+    unseen = evaluate(base, tuned, judged, CATALOG, gains=DEFAULT_GAINS)
+    sure = judge_run(base, tuned, (), unseen, DEFAULT_GAINS, dict.fromkeys(CATALOG))
+    assert sure.judged == (1.0, 1.0) and sure.caution == ""
+    older = {k: v for k, v in few.to_json().items() if k not in ("caution", "judged", "bounds")}
+    assert run_lines(older, {}, 78)
+
+
 def test_flagged_results_are_followed_and_scored_before_and_after_the_flags() -> None:
     base, _ = sides(0.3)
     query = next(q for q in QUERIES if "E" in q.grades.values() and "gone" not in q.grades)

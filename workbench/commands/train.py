@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 KEYS = (
     "encoder", "beats_base", "note", "measure", "base_score", "tuned_score", "rows", "seconds",
-    "call", "why",
+    "call", "why", "caution",
 )  # fmt: skip
 
 
@@ -212,6 +212,8 @@ def show(end: dict[str, Any]) -> None:
         click.echo(f"note     {safe(str(end['note']))}")
     if end.get("call"):
         click.echo(f"verdict  {end['call']}: {end['why']}")
+        if end.get("caution"):
+            click.echo(f"but      {end['caution']}")
         hint(f"The whole page: `rankbench encoders {end['encoder']}`")
     else:
         hint(f"Next: `rankbench eval --candidate {end['encoder']}`")

@@ -28,6 +28,8 @@ def show_page(verdict: Mapping[str, Any]) -> None:
     """Print the page of one run, the base it is set against named."""
     click.echo(f"against {verdict['base']}: {verdict['call']}")
     click.echo(verdict["why"])
+    if verdict.get("caution"):  # a card from before judged@10 was kept has none
+        click.echo(verdict["caution"])
     if unseen := verdict["unseen"]:
         counts = f"{unseen['improved']} improved, {unseen['unchanged']} unchanged, "
         click.echo(f"{counts}{unseen['harmed']} harmed; p {p_value(unseen['p'])}")
