@@ -185,7 +185,7 @@ def breakdown(
     groups: dict[str, list[QueryRow]] = {}
     for row in rows:
         groups.setdefault(_value(row, column, own), []).append(row)
-    if rows and set(groups) == {""}:
+    if rows and set(groups) == {""} and not any(evaluation.outside.get(column, ())):
         raise _without(column, rows)
     return {
         value: summarise(

@@ -142,6 +142,8 @@ class Evaluation:
             himself.
         seen_by: side -> how many of these were left out because it has seen them; a query that both
             have seen counts for both. Empty where none was left out for that.
+        outside: column (derived ones and split too) -> value -> how many judged queries of the set
+            are not of the split; empty where the caller chose the queries himself.
     """
 
     baseline: SideMeans
@@ -164,6 +166,7 @@ class Evaluation:
     judgments: str = "all"
     asked: int = 0
     seen_by: Mapping[str, int] = field(default_factory=dict)
+    outside: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def left_out(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from engine.catalog.queries import JudgedQuery
@@ -46,15 +46,19 @@ def evaluate_query_set(
         UsageError: an unknown split or candidate set.
     """
     every: list[JudgedQuery] = []
+    judged: list[JudgedQuery] = []
+    chosen: list[JudgedQuery] = []
     seen_by: dict[str, int] = {}
 
     def choose(queries: Sequence[JudgedQuery], sides: Sequence[RankedSide]) -> list[JudgedQuery]:
+        judged.extend(queries)
         every.extend(_of_set(comparer, queries, query_set))
         if split == "unseen":
             for side in sides:
                 if known := sum(side.seen(query.query) for query in every):
                     seen_by[side.name] = known
-        return select(every, split, sides, query_set)
+        chosen.extend(select(every, split, sides, query_set))
+        return chosen
 
     found = evaluate_chosen(
         comparer,
@@ -69,7 +73,23 @@ def evaluate_query_set(
         keep_rankings=keep_rankings,
         progress=progress,
     )
-    return replace(found, asked=len(every), seen_by=seen_by)
+    taken = {query.query_id for query in chosen}
+    rest = [query for query in every if query.query_id not in taken]
+    outside = _values(rest, derive(rest, judged, comparer.categories()))
+    return replace(found, asked=len(every), seen_by=seen_by, outside=outside)
+
+
+def _values(
+    queries: Sequence[JudgedQuery], derived: Mapping[str, Mapping[str, str]]
+) -> dict[str, dict[str, int]]:
+    """Column -> value -> how many of the queries have it; a file's column before a derived one."""
+    found: dict[str, dict[str, int]] = {}
+    for query in queries:
+        values = {"split": query.split or "", **derived[query.query_id], **query.columns}
+        for column, value in values.items():
+            held = found.setdefault(column, {})
+            held[value] = held.get(value, 0) + 1
+    return found
 
 
 def evaluate_chosen(

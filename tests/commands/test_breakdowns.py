@@ -53,6 +53,31 @@ def test_a_weight_arrives(shop: Path, tmp_path: Path, rankbench, how: str) -> No
     assert group[0].endswith("weighted delta")
 
 
+def test_a_value_whose_queries_are_all_left_out_has_its_row(
+    shop: Path, tmp_path: Path, rankbench
+) -> None:
+    judged = pl.read_csv(shop / "judgments.csv").join(weights(shop), on="query_id")
+    head = pl.col("weight").rank("dense", descending=True) <= 3
+    # The three most searched are of the train split, which bm25 was not made from: ask for test.
+    judged = judged.with_columns(
+        split=pl.when(head).then(pl.lit("train")).otherwise(pl.lit("test"))
+    )
+    judged.write_csv(tmp_path / "j.csv")
+    root = tmp_path / "w"
+    init = ["--catalog", shop / "products.csv", "--judgments", tmp_path / "j.csv"]
+    assert rankbench("init", root, *init).code == 0
+    asked = ["-w", root, *OPTIONS[:-1], "test", "--by", "head"]
+    result = rankbench("eval", *asked)
+    rows = result.out[result.out.index("ndcg@10 by head") :].splitlines()[1:4]
+    assert [row.split()[0] for row in rows] == ["head", "torso", "tail"]
+    assert "all 3 left out" in rows[0] and rows[0].split()[-3:] == ["0", "—", "—"]
+    assert "they are not in test; `--split all`" in result.err
+    found = rankbench("eval", *asked, "--json").json
+    assert list(found["by"]["head"]) == ["torso", "tail"]
+    assert found["outside"] == {"head": {"head": 3}}
+    assert "left out" not in rankbench("eval", "-w", root, *OPTIONS, "--by", "head").out
+
+
 def test_derived_columns_need_nothing(made: Path, rankbench) -> None:
     found = rankbench("eval", "-w", made, *OPTIONS, "--by", "negation", "--json").json
     groups = found["by"]["negation"]

@@ -130,6 +130,8 @@ def command(
     show(result, extra)
     say_judgments(judgments, said)
     if by:
+        from workbench.commands.groups import show_groups
+
         show_groups(by, groups, result)
     note_small(delta for part in (result, *groups.values()) for delta in part.delta.values())
     if per_query:
@@ -180,12 +182,13 @@ def to_json(
         }
     if by is not None:
         found["by"] = {by: {value: group.to_json() for value, group in (groups or {}).items()}}
+        found["outside"] = {by: dict(result.outside.get(by, {}))}
     return found
 
 
 def show(result: Evaluation, cosines: SideCosines | None) -> None:
     """Print the means, every delta with its interval, p, counts and n, and the random floor."""
-    names = _names(result)
+    names = names_of(result)
     what = f"{result.queries} queries ({safe(result.chosen)}), candidates: {result.candidates}"
     click.echo(f"{names[1]} against {names[0]}, {what}")
     headers = ["measure", *names, "delta", "95 % interval", "p", f"+/=/- at {result.unchanged:g}"]
@@ -195,7 +198,7 @@ def show(result: Evaluation, cosines: SideCosines | None) -> None:
         if before is None and after is None:
             continue
         floor = number(result.floor.get(name)) if name in result.floor else ""
-        rows.append([name, number(before), number(after), *_delta(result.delta[name]), floor])
+        rows.append([name, number(before), number(after), *delta_cells(result.delta[name]), floor])
     table([*headers, "n", "random"], rows)
     if result.rbo is not None:
         click.echo(f"rbo between the sides  {number(result.rbo)}")
@@ -304,7 +307,7 @@ def _cosines(workspace: Workspace, result: Evaluation) -> SideCosines:
         )
 
 
-def _delta(delta: Delta) -> list[str]:
+def delta_cells(delta: Delta) -> list[str]:
     counts = f"{delta.improved}/{delta.unchanged}/{delta.harmed}"
     mean = number(delta.mean, sign=True)
     return [mean, interval(delta), p_value(delta.p), counts, str(delta.n)]
@@ -316,7 +319,7 @@ def _show_cosines(names: list[str], cosines: SideCosines) -> None:
     for name, before in cosines.baseline.items():
         delta = cosines.delta.get(name)
         # What a query adds to a mean over pairs is no improvement or harm: no counts.
-        mean, span, p, _, n = _delta(delta) if delta else ["—", "—", "—", "", ""]
+        mean, span, p, _, n = delta_cells(delta) if delta else ["—", "—", "—", "", ""]
         row = [name, number(before), number(cosines.candidate[name]), mean, span, p, n]
         rows.append(row)
     table(["cosine", *names, "delta", "95 % interval", "p", "n"], rows)
@@ -347,36 +350,7 @@ def _show_weighted(names: list[str], result: Evaluation) -> None:
         say(f"{without} of the {result.queries} queries have no weight: in no weighted mean.")
 
 
-def show_groups(column: str, groups: Mapping[str, Group], result: Evaluation) -> None:
-    """Print the primary measure for each value of a query column, or that there is but one."""
-    if len(groups) == 1:
-        (value,) = groups
-        say(_one_value(column, value, result))
-        return
-    rows = []
-    weighted = any(group.weighted for group in groups.values())
-    for value, group in groups.items():
-        before, after = group.baseline[PRIMARY], group.candidate[PRIMARY]
-        cells = _delta(group.delta[PRIMARY])
-        floor = number(group.floor.get(PRIMARY))
-        means = group.weighted.get(PRIMARY)
-        more = [number(means.delta if means else None, sign=True)] if weighted else []
-        rows.append([safe(value) or "—", number(before), number(after), *cells, floor, *more])
-    click.echo()
-    headers = [f"{PRIMARY} by {safe(column)}", *_names(result), "delta"]
-    headers += ["95 % interval", "p", f"+/=/- at {result.unchanged:g}", "n", "random"]
-    table([*headers, "weighted delta"] if weighted else headers, rows)
-
-
-def _one_value(column: str, value: str, result: Evaluation) -> str:
-    told = (
-        f"All {result.queries} queries have one value of {safe(column)} ({safe(value) or 'none'})"
-    )
-    widen = "; `--split all` takes every query" if result.split != "all" else ""
-    return f"{told}: the table above is theirs{widen}."
-
-
-def _names(result: Evaluation) -> list[str]:
+def names_of(result: Evaluation) -> list[str]:
     """Both sides as a table heads its columns with them."""
     return [cut(side.encoder, 24) for side in (result.baseline, result.candidate)]
 
@@ -397,4 +371,4 @@ def show_queries(result: Evaluation) -> None:
         for row in ordered
     ]
     click.echo()
-    table([f"query ({PRIMARY})", "split", *_names(result), "delta"], rows, left=2)
+    table([f"query ({PRIMARY})", "split", *names_of(result), "delta"], rows, left=2)
