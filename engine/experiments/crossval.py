@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from engine.catalog.normalise import clean_query
 from engine.catalog.queries import JudgedQuery
@@ -20,6 +21,7 @@ from engine.encoders.load import load_encoder
 from engine.errors import RankbenchError
 from engine.evaluation.pair_cosines import Fields
 from engine.experiments.fold import Ranker, Setting, run_baselines, run_fold
+from engine.experiments.pace import Pace
 from engine.experiments.parallel import run_on
 from engine.experiments.results import CrossvalResult, pool
 from engine.experiments.store import Store, held, settings_of
@@ -69,7 +71,7 @@ def crossval(
         products: descriptions and categories, where the recipe reads them.
         devices: where folds run, as torch names them ("cuda:0"), None for the best there is. With
             several, as many folds run at once, a process each.
-        progress: dicts as of `train`, with `fold`, `seed`, `run`, `runs` and `eta_s` of the whole.
+        progress: dicts as of `train`, with `fold`, `seed`, `run`, `runs` and `total_eta_s`.
 
     Raises:
         RankbenchError: too few linked groups, a fold without training rows, or `out_dir` holds
@@ -165,26 +167,17 @@ def _runs(
     if len(devices) > 1:
         run_on(devices, setting, store, todo, total, report, stop)
         return
-    began = time.monotonic()
+    pace = Pace(todo)
     for number, (seed, fold) in enumerate(todo):
         check_stop(stop)
-        elapsed = time.monotonic() - began
-        where = {
-            "fold": fold,
-            "seed": seed,
-            "run": total - len(todo) + number + 1,
-            "runs": total,
-            "total_eta_s": round(elapsed / number * (len(todo) - number), 1) if number else None,
-        }
-        run_fold(
-            setting,
-            store,
-            fold,
-            seed,
-            devices[0],
-            lambda event, place=where: report({**event, **place}),
-            stop,
-        )
+        run = total - len(todo) + number + 1
+        where = {"fold": fold, "seed": seed, "run": run, "runs": total}
+
+        def tell(event: dict[str, Any], number: int = number, where: Any = where) -> None:
+            left = pace.left(todo[number], event, todo[:number])
+            report({**event, **where, "total_eta_s": left})
+
+        run_fold(setting, store, fold, seed, devices[0], tell, stop)
 
 
 def _floors(setting: Setting) -> dict[str, dict[str, float | None]]:

@@ -6,14 +6,14 @@ import multiprocessing
 import os
 import queue
 import signal
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from engine.errors import RankbenchError
 from engine.experiments.fold import Setting, run_fold
+from engine.experiments.pace import Pace, Run
 from engine.experiments.store import Store
 from engine.training.outcome import Cancelled, Report, ShouldStop, check_stop
 
@@ -45,7 +45,7 @@ def run_on(
     events, places, stopping = context.Queue(), context.Queue(), context.Event()
     for device in devices:
         places.put(device)
-    began = time.monotonic()
+    pace = Pace(todo, len(devices))
     threads = max(1, (os.cpu_count() or 1) // len(devices))
     with ProcessPoolExecutor(
         len(devices), context, _begin, (setting, store, events, places, stopping, threads)
@@ -61,7 +61,7 @@ def run_on(
                     # What never began is dropped.
                     for run in runs:
                         run.cancel()
-                told = _tell(events, runs, total, began, report)
+                told = _tell(events, dict(zip(todo, runs, strict=True)), total, pace, report)
         finally:
             # Whoever is still at work ends at its next step.
             stopping.set()
@@ -88,21 +88,20 @@ def _told(failure: BaseException) -> BaseException:
 
 
 def _tell(
-    events: Any, runs: Sequence[Future[None]], total: int, began: float, report: Report
+    events: Any, runs: Mapping[Run, Future[None]], total: int, pace: Pace, report: Report
 ) -> bool:
     """Pass on what the workers say, with the place in the whole and the time left; if they do."""
     try:
         event = events.get(timeout=_LOOK_S)
     except queue.Empty:
         return False
-    done = sum(run.done() for run in runs)
-    elapsed = time.monotonic() - began
+    ended = {run for run, future in runs.items() if future.done()}
     report(
         {
             **event,
-            "run": min(total - len(runs) + done + 1, total),
+            "run": min(total - len(runs) + len(ended) + 1, total),
             "runs": total,
-            "total_eta_s": round(elapsed / done * (len(runs) - done), 1) if done else None,
+            "total_eta_s": pace.left((event["seed"], event["fold"]), event, ended),
         }
     )
     return True

@@ -16,11 +16,44 @@ from engine.catalog.queries import JudgedQuery
 from engine.catalog.splits import folds as make_folds
 from engine.errors import RankbenchError
 from engine.experiments.crossval import crossval
+from engine.experiments.pace import Pace
 from engine.training.outcome import Cancelled
 from engine.training.recipe import load_recipe
 
 Texts = dict[str, str]
 Queries = list[JudgedQuery]
+
+
+def test_the_time_left_moves_while_folds_run() -> None:
+    now = 0.0
+    runs = [(0, fold) for fold in range(4)]
+    pace = Pace(runs, clock=lambda: now)
+    assert pace.left(runs[0], {}, ()) is None
+    told = []
+    for run in runs:  # each takes 100 s; its own estimate knows the first 80 of them
+        for second in range(0, 100, 10):
+            eta = {"eta_s": 80 - second} if second < 80 else {}
+            told.append(pace.left(run, eta, runs[: run[1]]))
+            now += 10
+    # Until one has ended, what comes after its own estimate is not known.
+    assert told[:10] == [320, 310, 300, 290, 280, 270, 260, 250, 240, 270]
+    assert told[10:] == [300 - 10 * step for step in range(30)]
+
+
+def test_the_time_left_of_folds_at_once_is_shared_and_one_that_is_late_goes_by_its_own() -> None:
+    now = 0.0
+    runs = [(0, fold) for fold in range(4)]
+    pace = Pace(runs, 2, clock=lambda: now)
+    pace.left(runs[0], {}, ())
+    pace.left(runs[1], {}, ())
+    now = 100.0
+    assert pace.left(runs[2], {}, runs[:2]) == (100 + 100) / 2
+    now = 150.0
+    assert pace.left(runs[3], {}, runs[:2]) == (50 + 100) / 2
+    now = 230.0  # the one has lasted 130 s of 100, the other 80
+    assert pace.left(runs[2], {"eta_s": 30}, runs[:2]) == (30 + 20) / 2
+    now = 270.0
+    assert pace.left(runs[3], {"eta_s": 6}, runs[:3]) == round((100 + 100 + 170) / 3 - 120, 1)
 
 
 def test_folds_on_two_devices_at_once_are_the_same_experiment(
@@ -36,6 +69,7 @@ def test_folds_on_two_devices_at_once_are_the_same_experiment(
     alone = run(tmp_path / "one", devices=["cpu"])
     assert {event["fold"] for event in events if "fold" in event} == {0, 1, 2}
     assert max(event["run"] for event in events if "run" in event) <= 3
+    assert all(event["total_eta_s"] >= 0 for event in events if event.get("eta_s") is not None)
     for left, right in zip(both.per_query, alone.per_query, strict=True):
         assert left["tuned"] == pytest.approx(right["tuned"], abs=1e-6)
     assert not list((tmp_path / "two").glob(".work-*"))
