@@ -57,6 +57,33 @@ async def test_filters_and_sorting(make_app) -> None:
         assert [row.query for row in screen.table.rows] == queries
 
 
+async def test_the_keys_step_only_over_what_has_rows(make_app) -> None:
+    queries = [
+        replace(query, columns={"stratum": "rare" if query.split == "train" else "met"})
+        for query in judged_queries()
+    ]
+    app = make_app(StandIn(queries=queries))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(lambda: app.judged != ())
+        await pilot.press("f2")
+        screen = app.screen
+        await until(lambda: bool(screen.rows))
+        stepped = []
+        for _ in range(3):  # what the right side was trained on is hidden
+            await pilot.press("f")
+            stepped.append(screen.split)
+            assert screen.table.rows
+        assert stepped == ["dev", "test", ""]
+        await pilot.press("b", "t")
+        assert (screen.column, screen.value) == ("stratum", "met") and screen.table.rows
+        await pilot.press("t")
+        assert screen.value == ""
+        await pilot.press("u", "u", "t", "t")
+        assert screen.value == "rare" and {row.split for row in screen.table.rows} == {"train"}
+        await pilot.press("f")
+        assert screen.split == "train"
+
+
 async def test_judged_is_of_both_sides_at_80_columns_and_sorts_by_the_lower(make_app) -> None:
     app = make_app()
     async with app.run_test(size=(80, 24)) as pilot:
@@ -315,6 +342,9 @@ async def test_by_traffic_where_queries_have_weights_and_nothing_where_none_has(
         assert f"{right - left:+.3f} [".replace("+0.", "+.").replace("-0.", "-.") in line
         assert f"n {len(shown)}, effective {effective:.1f}" in line and len(shown) < 18
         assert "NDCG@10" in lines(app)[0] and "18 of 24 queries" in lines(app)[3]
+        await pilot.press("slash", *"no such query")
+        await until(lambda: "No query passes these filters." in page(app))
+        assert "traffic" not in page(app) and "0 of 24 queries" in lines(app)[3]
     app = make_app()
     async with app.run_test(size=(80, 24)) as pilot:
         await until(lambda: app.judged != ())

@@ -169,12 +169,15 @@ class QueriesScreen(Spread):
 
     def shown_rows(self) -> list[QueryRow]:
         """The rows that the filters let through, whatever bar is picked."""
-        return [
-            row
-            for row in self.rows
-            if (self.seen == SEEN[2] or row.seen == (self.seen == SEEN[1]))
-            and self._lets_through(row.query, row.split, row.columns)
-        ]
+        return [row for row in self.rows if self._passes(row)]
+
+    def _passes(self, row: QueryRow, *, any_value: bool = False, any_split: bool = False) -> bool:
+        """Whether the filters let it through; without the column's value, or the split's."""
+        return (self.seen == SEEN[2] or row.seen == (self.seen == SEEN[1])) and self._lets_through(
+            row.query,
+            self.split if any_split else row.split,
+            {self.column: self.value} if any_value else row.columns,
+        )
 
     def followed(self) -> Followed:
         """What the holes of the queries shown here follow."""
@@ -202,16 +205,21 @@ class QueriesScreen(Spread):
         self.show_rows()
 
     def action_split(self) -> None:
-        self.split = after(["", *_values(row.split for row in self.rows)], self.split)
+        found = _values(row.split for row in self.rows if self._passes(row, any_split=True))
+        self.split = after(["", *found], self.split)
         self.show_rows()
 
     def action_column(self) -> None:
-        if self.columns:
-            self.column, self.value = after(self.columns, self.column), ""
+        # Those that part the queries which the other filters let through.
+        rows = [row for row in self.rows if self._passes(row, any_value=True)]
+        found = [c for c in self.columns if any(row.columns.get(c) for row in rows)]
+        if found:
+            self.column, self.value = after(found, self.column), ""
             self.show_rows()
 
     def action_value(self) -> None:
-        found = in_order(row.columns.get(self.column, "") for row in self.rows)
+        rows = [row for row in self.rows if self._passes(row, any_value=True)]
+        found = in_order(row.columns.get(self.column, "") for row in rows)
         self.value = after(["", *(value for value in found if value)], self.value)
         self.show_rows()
 

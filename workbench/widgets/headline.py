@@ -98,8 +98,9 @@ class Headline(Painted):
     def _by_traffic(self) -> list[Sequence[Piece]]:
         found = self.summary.weighted
         if found is None or found.delta is None:
-            none = "no weight among these" if self.summary.delta is not None else ""
-            return [(("faint", "by traffic"),), (("faint", none),)][: 1 + bool(none)]
+            # Blank while it is computed, and where no query is shown.
+            known = self.summary.delta is not None
+            return [(("faint", "by traffic: no weight among these"),)] if known else []
         means: Sequence[Piece] = (
             ("faint", "by traffic "),
             ("plain", f"{measure(found.baseline)} → {measure(found.candidate)} "),
