@@ -77,6 +77,15 @@ def test_the_newest_evaluation_on_unseen_queries_is_the_encoders_figure(
     ]
     assert f"{told} against bm25, run 4" in line
     assert told in rankbench("encoders", "other", "-w", workspace).out
+    # Against itself it says nothing of itself.
+    assert rankbench("eval", "-w", workspace, "--baseline", "base", "--candidate", "base").code == 0
+    assert listed()["base"] is None
+    [line] = [
+        line
+        for line in rankbench("encoders", "-w", workspace).out.splitlines()
+        if line.startswith("base ")
+    ]
+    assert "—" in line and "run 5" not in line
     # Other weights under the name were never measured.
     weights = fingerprint(workspace / "encoders" / "other")
     kept = workspace / "reports" / "runs.jsonl"

@@ -111,6 +111,7 @@ def _unseen_runs(workspace: Workspace) -> dict[tuple[str, str], PastRun]:
         for run in runs
         if (run.split, run.query_set, run.candidates) == ("unseen", "", "catalog")
         and PRIMARY in run.delta
+        and run.candidate != run.baseline  # which says nothing of it
     }
 
 
@@ -175,7 +176,7 @@ def show(rows: list[dict[str, Any]]) -> None:
     cells = []
     for row in rows:
         scores = row["scores"]
-        dev = f"{number(scores['base'])} -> {number(scores['tuned'])}" if "tuned" in scores else ""
+        dev = f"{number(scores['base'])} -> {number(scores['tuned'])}" if "tuned" in scores else "—"
         cells.append(
             [
                 row["name"],
@@ -183,7 +184,7 @@ def show(rows: list[dict[str, Any]]) -> None:
                 row["build"] or "not indexed",
                 f"{row['bytes'] / 1e6:.1f} MB",
                 dev,
-                _told_unseen(row["unseen"]),
+                _told_unseen(row["unseen"]) or "—",
                 row["verdict"].get("call") or _on_dev(row),
                 ", ".join(row["used"]),
             ]
