@@ -15,7 +15,7 @@ from engine.measures import LARGEST_DELTA, PRIMARY
 from engine.ranking.comparison import Comparison, Hit, SideResult
 from workbench.concluding import Conclusion
 from workbench.screens.product import GRADES
-from workbench.text import change, count, end_of_interval, fit, measure, printable
+from workbench.text import change, count, fit, interval, measure, printable
 from workbench.widgets.painted import Piece
 from workbench.widgets.ranking_list import movement
 
@@ -187,8 +187,7 @@ def _interval(delta: Any) -> str:
     """The interval and what it allows to say, no more."""
     if delta.low is None or delta.high is None:
         return f"n {delta.n}: too few queries for an interval."
-    low, high = end_of_interval(delta.low), end_of_interval(delta.high)
-    ends = f"95 % interval of the change {low} to {high}, n {delta.n}"
+    ends = f"95 % interval of the change {interval(delta.low, delta.high)}, n {delta.n}"
     if delta.low <= 0 <= delta.high:
         says = "zero is within it, so no difference is shown"
     elif delta.barely:

@@ -12,7 +12,7 @@ from typing import Any
 from engine.evaluation.calls import DO_NOT, NOT_SHOWN, SAFE
 from engine.evaluation.moved import median_ranks
 from engine.measures import CATALOG_DEPTH
-from workbench.text import change, count, fit, measure, printable, short_measures
+from workbench.text import change, count, fit, interval, measure, printable, short_measures
 from workbench.widgets.painted import Piece
 
 INKS = {SAFE: "gain", NOT_SHOWN: "warn", DO_NOT: "loss"}
@@ -63,7 +63,7 @@ def _unseen(verdict: Mapping[str, Any]) -> list[Line]:
         lines.append(_plain("none that are judged"))
     else:
         mean = unseen["mean"]
-        span = f"({change(unseen['low'])} to {change(unseen['high'])}, n {unseen['n']:,})"
+        span = f"({interval(unseen['low'], unseen['high'])}, n {unseen['n']:,})"
         counts = f"{unseen['improved']:,} improved, {unseen['unchanged']:,} unchanged, "
         lines += [
             [*_name("catalog NDCG@10"), (_ink(mean), change(mean)), ("plain", f" {span}")],

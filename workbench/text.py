@@ -16,6 +16,7 @@ __all__ = [
     "duration",
     "end_of_interval",
     "fit",
+    "interval",
     "measure",
     "printable",
     "score",
@@ -67,6 +68,13 @@ def end_of_interval(value: float | None, digits: int = 3) -> str:
     if value and shown.startswith("±"):
         return ("+" if value > 0 else "-") + measure(abs(value), digits + 1)
     return shown
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """`+.003 to +.045`; that the queries were too few for one where there is none."""
+    if low is None or high is None:
+        return "too few for an interval"
+    return f"{end_of_interval(low)} to {end_of_interval(high)}"
 
 
 def short_measures(text: str) -> str:

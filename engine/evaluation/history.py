@@ -16,6 +16,7 @@ from typing import Any
 
 from engine.errors import RankbenchError
 from engine.evaluation.frame import Evaluation
+from engine.evaluation.intervals import FEWEST
 from engine.workspace import Workspace, unwritable
 
 FILE_NAME = "runs.jsonl"
@@ -42,7 +43,8 @@ class PastRun:
         n, excluded: queries in the means, and left out.
         inputs: name (of `INPUTS`, "baseline encoder", "candidate encoder") -> hash.
         means: "baseline" and "candidate" -> measure -> mean.
-        delta: measure -> mean, low, high, p, improved, unchanged, harmed, n.
+        delta: measure -> mean, low, high, p, improved, unchanged, harmed, n; no low, high and p
+            below `FEWEST` queries, as in `Delta`, whatever the version that kept it.
         judgments: "all", or "imported" where people's verdicts did not count.
         floor: measure -> mean of what a random ranking scores; empty in lines of older versions.
         asked, seen_by: as `Evaluation`'s; 0 and empty in lines of older versions.
@@ -144,10 +146,17 @@ def past_runs(ws: Workspace) -> tuple[list[PastRun], int]:
     found: list[PastRun] = []
     for number, line in enumerate(lines, 1):
         try:
-            found.append(PastRun(number=number, **json.loads(line)))
-        except (ValueError, TypeError):
+            run = PastRun(number=number, **json.loads(line))
+            found.append(replace(run, delta={m: _sparing(d) for m, d in run.delta.items()}))
+        except (ValueError, TypeError, AttributeError):
             continue
     return found, len(lines) - len(found)
+
+
+def _sparing(delta: Mapping[str, float | int | None]) -> Mapping[str, float | int | None]:
+    """A kept delta without the interval and p that older versions gave a few queries."""
+    few = (delta.get("n") or 0) < FEWEST
+    return {**delta, "low": None, "high": None, "p": None} if few else delta
 
 
 def changed(before: PastRun, after: PastRun) -> tuple[str, ...]:

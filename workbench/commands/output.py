@@ -87,10 +87,15 @@ def interval(found: Estimate | None) -> str:
 
 
 def ends(low: float | None, high: float | None, n: int, digits: int = 4) -> str:
-    """As `interval`, of the numbers of a kept evaluation."""
+    """As `interval`, of the numbers of a kept evaluation; no end is a zero that it is not."""
     if low is None or high is None:
         return "too few" if n else "—"
-    return f"{number(low, digits, sign=True)} to {number(high, digits, sign=True)}"
+    return f"{_end(low, digits)} to {_end(high, digits)}"
+
+
+def _end(value: float, digits: int) -> str:
+    shown = number(value, digits, sign=True)
+    return shown if not value or float(shown) else number(value, digits + 1, sign=True)
 
 
 def p_value(p: float | None) -> str:

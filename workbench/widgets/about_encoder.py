@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from textual.strip import Strip
 
-from workbench.text import change, count, measure, printable, short_measures
+from workbench.text import change, count, interval, measure, printable, short_measures
 from workbench.widgets.painted import Painted, Piece, joined
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _verdict(row: EncoderRow) -> list[Group]:
             return [(("plain", short_measures(printable(row.verdict["why"]))),)]
         note = row.info.card.note if row.info.card else ""
         return [(("plain", printable(note)),)] if note else []
-    span = f"({change(unseen['low'])} to {change(unseen['high'])}, n {unseen['n']:,})"
+    span = f"({interval(unseen['low'], unseen['high'])}, n {unseen['n']:,})"
     counts = f"{unseen['improved']:,} improved, {unseen['harmed']:,} harmed"
     return [
         _named("unseen catalog NDCG@10", f"{change(unseen['mean'])} {span}"),
