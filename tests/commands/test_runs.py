@@ -38,6 +38,22 @@ def test_an_evaluation_is_kept_with_what_it_rests_on(workspace: Path, rankbench:
     assert one.code == 0 and "bm25" in one.out and run["inputs"]["catalog"] in one.out
 
 
+def test_a_kept_interval_of_a_few_queries_is_not_told(workspace: Path, rankbench: Any) -> None:
+    rankbench("eval", "-w", workspace, *BM25)
+    kept = workspace / "reports" / FILE_NAME
+    line = json.loads(kept.read_text())
+    few = {**line, "n": 5, "delta": {"ndcg@10": {**line["delta"]["ndcg@10"], "n": 5}}}
+    kept.write_text(json.dumps(line) + "\n" + json.dumps(few) + "\n")  # as older versions did
+    whole, old = rankbench("runs", "-w", workspace).out.splitlines()[1:]
+    assert " to " in whole and "too few" not in whole
+    assert " too few " in old and " to " not in old
+    assert "(too few), p —" in rankbench("runs", "2", "-w", workspace).out
+    found = [run["delta"]["ndcg@10"] for run in rankbench("runs", "-w", workspace, "--json").json]
+    assert found[0] == line["delta"]["ndcg@10"]
+    assert [found[1][key] for key in ("low", "high", "p")] == [None, None, None]
+    assert found[1]["mean"] == found[0]["mean"]
+
+
 def test_runs_of_one_question_are_a_series_and_what_changed_is_named(
     workspace: Path, rankbench: Any
 ) -> None:
@@ -55,7 +71,11 @@ def test_runs_of_one_question_are_a_series_and_what_changed_is_named(
     since = [line.rsplit("  ", 1)[1].strip() for line in lines]
     assert since == ["since", "first", "+0.0000", "the judgments changed", "first"]
     two = rankbench("runs", "2", "3", "-w", workspace)
-    assert "They do not compare: the judgments changed." in two.out
+    told = two.out.splitlines()
+    (place,) = (n for n, line in enumerate(told) if line.startswith("They do not compare"))
+    assert told[place] == "They do not compare: the judgments changed."
+    (table,) = (n for n, line in enumerate(told) if line.startswith("candidate's mean"))
+    assert place < table  # nobody reads on to what stands below the figures
     assert "They rest on the same inputs." in rankbench("runs", "1", "2", "-w", workspace).out
     both = rankbench("runs", "2", "4", "-w", workspace, "--json").json
     assert both["changed"] == ["the candidates", "the judgments"]
@@ -307,7 +327,7 @@ def test_queries_left_out_because_they_are_seen_are_counted(
     assert "9 of 12 queries: 3 left out, seen by base." in gate.err
     rankbench("import", "queries", named(tmp_path, "hose"), "--set", "mine", "-w", workspace)
     none = rankbench("eval", *asked, "--set", "mine")
-    none.assert_error(1, "All 1 queries are left out", "--split all")
+    none.assert_error(1, "The one query of the set mine is left out", "--split all")
 
 
 def test_the_list_names_the_command_and_both_scores_and_takes_equal_runs_together(

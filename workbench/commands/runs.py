@@ -151,6 +151,9 @@ def _one_or_two(chosen: Sequence[PastRun], as_json: bool) -> None:
         return
     for run in chosen:
         _about(run)
+    if len(chosen) == 2:
+        click.echo(_compared(first, last))
+        click.echo()
     names = [f"run {run.number}" for run in chosen]
     rows = []
     for measure in first.means["candidate"]:
@@ -164,9 +167,6 @@ def _one_or_two(chosen: Sequence[PastRun], as_json: bool) -> None:
             rows.append([measure, *(cell for each in cells for cell in each)])
     headers = [text for name in names for text in (name, "delta", "random")]
     table(["candidate's mean", *headers], rows)
-    if len(chosen) == 2:
-        click.echo()
-        click.echo(_compared(first, last))
 
 
 def _compared(first: PastRun, last: PastRun) -> str:
