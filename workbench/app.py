@@ -243,6 +243,8 @@ class RankbenchApp(Background):
         self.judging.marks.take(message, self._number)
         self.compare.remark()
         self._renew()
+        if product := self.product_screen():
+            product.remark(self.judging.marks)
         if holes := self.holes_screen():
             holes.take(message)
         comparison = self.compare.comparison

@@ -101,6 +101,31 @@ async def test_marks_tell_a_flag_from_a_grade(make_app, ws, comparer) -> None:
         await until(lambda: "grade E Exact, by a person" in page(app))
 
 
+async def test_the_product_page_takes_the_same_keys(make_app, ws, comparer) -> None:
+    app = make_app(comparer)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await into_the_list(app, pilot)
+        hit = app.compare.baseline.hit
+        grade, word = ("S", "Substitute") if hit.grade != "S" else ("C", "Complement")
+        await pilot.press("enter")
+        await until(lambda: app.product_screen() is not None)
+        await until(lambda: "esci grade" in page(app) and "x bad" in page(app))
+        before = next(line for line in lines(app) if "grade " in line)
+        await pilot.press(grade.lower())
+        await until(lambda: f"grade {grade} {word}, by a person" in page(app))
+        (verdict,) = standing(ws)
+        assert (verdict.query, verdict.product_id, verdict.grade) == (QUERY, hit.product_id, grade)
+        assert verdict.side in ("base", "tuned-01") and verdict.rank <= hit.rank
+        await pilot.press("x")
+        await until(lambda: "grade I Irrelevant, flagged bad by a person" in page(app))
+        await pilot.press("u", "u")
+        await until(lambda: before in lines(app) and standing(ws) == [])
+        await pilot.press("U")
+        await until(lambda: f"grade {grade} {word}, by a person" in page(app))
+        await pilot.press("escape")
+        assert marks(app).keys() == {hit.product_id}
+
+
 async def test_the_lists_do_not_jump_when_the_answer_comes_again(make_app, comparer) -> None:
     app = make_app(comparer)
     async with app.run_test(size=(100, 16)) as pilot:

@@ -128,6 +128,7 @@ async def test_an_explanation_follows_the_sides_and_says_what_is_missing(make_ap
         await until(lambda: "drop in cosine" in page(app))
         app.choose_side("baseline", "bm25")
         await until(lambda: "left  bm25: rank" in page(app) and "drop in cosine" in page(app))
+        assert "also  bm25" not in page(app)  # it is a side already
         app.choose_side("candidate", "bm25")
         await until(lambda: "no encoder on either side" in page(app))
 

@@ -38,7 +38,7 @@ KEYS = (
     ("in the lists", ""),
     ("↑ ↓ PgUp PgDn", "move, Home and End too; ↑ on the first row returns to the query"),
     ("← → Tab", "the other list, at the same product where it is there"),
-    ("Enter", "the product: why it is here on each side, and all its fields"),
+    ("Enter", "the product: why it is here, and all its fields; e s c i x u U work there too"),
     ("e s c i", "grade the result: Exact, Substitute, Complement, Irrelevant"),
     ("x", "a bad result: grade I, and training learns from it"),
     ("u U", "take your last verdict back, on whatever query; give it again"),

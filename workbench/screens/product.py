@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from engine.ranking.judged_near import Nearby
     from engine.ranking.why import Why
     from workbench.app import RankbenchApp
+    from workbench.marks import Marks
 
 GRADES = {"E": "Exact", "S": "Substitute", "C": "Complement", "I": "Irrelevant"}
 _FIRST = ("title", "brand", "color", "category", "description", "bullet_points")
@@ -41,6 +42,9 @@ _MOST = 4_000
 _FAINT = Style(dim=True)
 _KEYS = (
     Key("↑↓", "scroll"),
+    Key("esci", "grade"),
+    Key("x", "bad", "screen.flag"),
+    Key("u", "undo", "screen.undo"),
     Key("F1", "help", "app.help"),
     Key("Esc", "back", "screen.dismiss"),
 )
@@ -55,11 +59,19 @@ class ProductScreen(ModalScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,enter,q", "dismiss", "Back", show=False),
         Binding("f1,question_mark", "app.help", "Help", show=False),
+        # The keys, and the names that a keymap changes them by, are those of Compare's lists.
+        Binding("e", "grade('E')", "Grade: Exact", show=False, id="verdict.exact"),
+        Binding("s", "grade('S')", "Grade: Substitute", show=False, id="verdict.substitute"),
+        Binding("c", "grade('C')", "Grade: Complement", show=False, id="verdict.complement"),
+        Binding("i", "grade('I')", "Grade: Irrelevant", show=False, id="verdict.irrelevant"),
+        Binding("x", "flag", "Bad result", show=False, id="verdict.bad"),
+        Binding("u", "undo", "Undo", show=False, id="verdict.undo"),
+        Binding("U", "redo", "Redo", show=False, id="verdict.redo"),
     ]
 
     def __init__(self, comparison: Comparison, product_id: str) -> None:
         super().__init__()
-        self.comparison = comparison
+        self.comparison = self._answer = comparison
         self.product_id = product_id
         self._fields: Mapping[str, str] = {}
         self._note = "reading the catalog"
@@ -109,12 +121,43 @@ class ProductScreen(ModalScreen[None]):
         """Show where the product stands now that other sides have answered the same query."""
         if comparison.query != self.comparison.query:
             return
-        self.comparison = comparison
+        self.comparison = self._answer = comparison
         wanted = wanted_of(comparison, self.product_id)
         if wanted != self._wanted or self._why_trouble:
             self._wanted, self._why, self._nearby, self._why_trouble = wanted, None, None, ""
             self._explaining.ask(wanted)
         self._repaint()
+
+    # Judging
+
+    def remark(self, marks: Marks) -> None:
+        """Show what was said meanwhile."""
+        self.comparison = marks.over(self._answer)
+        self._repaint()
+
+    def action_grade(self, grade: str) -> None:
+        """Grade this product for the query."""
+        self._judge(grade)
+
+    def action_flag(self) -> None:
+        """Mark it as a bad result of the query."""
+        self._judge("I", bad=True)
+
+    def _judge(self, grade: str, *, bad: bool = False) -> None:
+        """Of both sides that show it the one that ranks it higher is where it was seen."""
+        sides = (self.comparison.baseline, self.comparison.candidate)
+        shown = [(side, hit) for side, hit in zip(sides, self._hits(), strict=True) if hit]
+        if not shown:
+            self.app.say("Neither list shows it: grade it with `rankbench flag`.")
+            return
+        side, hit = min(shown, key=lambda pair: pair[1].rank)
+        self.app.judging.give(self.comparison, side, hit, grade, bad=bad)
+
+    def action_undo(self) -> None:
+        self.app.judging.recorder.undo()
+
+    def action_redo(self) -> None:
+        self.app.judging.recorder.redo()
 
     def _repaint(self) -> None:
         if self.is_mounted:
@@ -134,7 +177,11 @@ class ProductScreen(ModalScreen[None]):
         return Group(
             Text(f"{printable(title) or self.product_id}\n", style=Style(bold=True)),
             *(standing_line(*of) for of in labels),
-            standing_line("also ", "bm25", why.bm25 if why else None),
+            *(
+                []
+                if "bm25" in sides
+                else [standing_line("also ", "bm25", why.bm25 if why else None)]
+            ),
             self._grade(hit),
             Text(),
             words_note(why, self._why_trouble),
