@@ -259,8 +259,8 @@ def _cautions(evaluation: Evaluation, said: int, against: int) -> list[str]:
         )
     if said:
         found.append(
-            f"{count(said, 'grade')} come from people's verdicts in this workspace, {against:,} "
-            "against an imported judgment. Verdicts on one side's results can favour the other; "
+            f"{count(said, 'grade comes', 'grades come')} from people's verdicts in this "
+            f"workspace, {against:,} against an imported judgment. Verdicts on one side's results can favour the other; "
             "`--judgments imported` leaves them out."
         )
     sides = (evaluation.baseline, evaluation.candidate)

@@ -9,6 +9,7 @@ from engine.evaluation.frame import Group
 from engine.evaluation.intervals import Delta
 from engine.formats.printable import printable
 from engine.measures import PRIMARY
+from engine.report.coded import spans
 from engine.report.examples import Example, Result
 from engine.report.headline import bounds_sentence, set_name, side_labels
 from engine.report.numbers import count, edge, interval, number, p_value, signed
@@ -32,6 +33,11 @@ def plain(text: str) -> str:
     return _OBEYED.sub(r"\\\1", printable(text))
 
 
+def _coded(line: str) -> str:
+    """A sentence of this program with its commands as code."""
+    return "".join(f"`{printable(part)}`" if code else plain(part) for part, code in spans(line))
+
+
 def _lines(report: Report) -> Iterator[str]:
     evaluation, head = report.evaluation, report.headline
     delta = evaluation.delta[PRIMARY]
@@ -41,9 +47,9 @@ def _lines(report: Report) -> Iterator[str]:
     within = f"unchanged within ±{evaluation.unchanged:g}"
     yield f"Of {count(delta.n, 'query', 'queries')}: {counts} ({within})."
     if head.cautions:
-        yield from ("", "**Read with care**", "", *(f"- {plain(line)}" for line in head.cautions))
+        yield from ("", "**Read with care**", "", *(f"- {_coded(line)}" for line in head.cautions))
     said = [*filter(None, [bounds_sentence(evaluation)]), *head.left_out]
-    yield from ("", "**What the figures are over**", "", *(f"- {plain(line)}" for line in said))
+    yield from ("", "**What the figures are over**", "", *(f"- {_coded(line)}" for line in said))
     yield from _measures(report)
     yield from _distributions(report)
     for column, groups in report.breakdowns.items():

@@ -14,7 +14,7 @@ from engine.evaluation.frame import QueryRow
 from engine.evaluation.intervals import Delta
 from engine.formats.printable import printable
 from engine.measures import DEFINITIONS, PRIMARY
-from engine.report import charts, numbers
+from engine.report import charts, coded, numbers
 from engine.report.headline import bounds_sentence, can_move, set_name, side_labels
 from engine.report.report import Report
 
@@ -132,6 +132,7 @@ def _templates() -> jinja2.Environment:
     )
     found.filters |= {
         "clean": printable,
+        "coded": coded.html,
         "number": numbers.number,
         "signed": numbers.signed,
         "interval": numbers.interval,

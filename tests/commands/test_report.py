@@ -78,7 +78,12 @@ def test_peoples_verdicts_are_counted_or_left_out(workspace: Path, rankbench: An
     path = workspace / "r.html"
     options = [*sides(workspace), "--no-cosines", "-o", path]
     assert rankbench("report", *options).code == 0
-    assert "1 grade" in path.read_text(encoding="utf-8")
+    page = path.read_text(encoding="utf-8")
+    assert "1 grade comes from" in page and "<code>--judgments imported</code> leaves" in page
+    assert "`" not in page
+    markdown = workspace / "r.md"
+    assert rankbench("report", *options[:-1], markdown).code == 0
+    assert "`--judgments imported` leaves" in markdown.read_text(encoding="utf-8")
     assert rankbench("report", *options, "--judgments", "imported").code == 0
     page = path.read_text(encoding="utf-8")
     assert "1 grade" not in page and "--judgments imported" in page

@@ -159,7 +159,7 @@ def import_queries(workspace: Workspace, file: Path, query_set: str, as_json: bo
         return
     click.echo(findings.named(found))
     if unknown := found.unknown:
-        shown = ", ".join(safe(text) for text in unknown[:5])
+        shown = ", ".join(f'"{safe(text)}"' for text in unknown[:5])
         more = f" and {len(unknown) - 5:,} more" if len(unknown) > 5 else ""
         say(f"Nobody has judged {shown}{more}: left out.")
     hint(f"`rankbench eval --set {query_set}` measures both sides over them.")
