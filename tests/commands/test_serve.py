@@ -63,6 +63,7 @@ def guarded(bm25_shop: Path) -> Iterator[Served]:
 @pytest.fixture(scope="module")
 def open_to_this_machine(bm25_shop: Path) -> Iterator[Served]:
     with serve(bm25_shop) as server:
+        assert "encrypted" not in server.said
         yield server
 
 
@@ -148,6 +149,7 @@ def test_off_this_machine_a_token_is_made_and_needed(bm25_shop: Path) -> None:
     with serve(bm25_shop, "--host", "0.0.0.0") as server:
         [token] = re.findall(r"http://[^:/]+:\d+/\?token=([\w-]+)", server.said)
         assert len(token) >= 32 and server.said.count(token) == 1
+        assert "Not encrypted: " in server.said and f"`ssh -L {server.port}:" in server.said
         assert ask(server, "/")[0] == 403
         assert ask(server, f"/?token={token}")[0] == 303
 

@@ -75,6 +75,11 @@ def command(
     address = f"http://{shown}:{port}/" + (f"?{TOKEN}={quote(token, safe='')}" if token else "")
     allowed = f"changes allowed, all judged by {safe(judge)}" if write else "read-only"
     say(f"{title}, {allowed}: {address}")
+    if not loopback:
+        say(
+            "Not encrypted: who can listen on the network reads the token and all that is shown; "
+            f"`ssh -L {port}:localhost:{port} HOST` tunnels to a server on this machine only."
+        )
     say("Ctrl+C ends it and every session.")
     server.run()
 
