@@ -260,8 +260,8 @@ def _cautions(evaluation: Evaluation, said: int, against: int) -> list[str]:
     if said:
         found.append(
             f"{count(said, 'grade comes', 'grades come')} from people's verdicts in this "
-            f"workspace, {against:,} against an imported judgment. Verdicts on one side's results can favour the other; "
-            "`--judgments imported` leaves them out."
+            f"workspace, {against:,} against an imported judgment. Verdicts on one side's results "
+            "can favour the other; `--judgments imported` leaves them out."
         )
     sides = (evaluation.baseline, evaluation.candidate)
     for name, side in zip(side_labels(evaluation), sides, strict=True):

@@ -127,7 +127,7 @@ def test_a_weight_that_is_no_number_is_said_and_not_guessed(
     result = rankbench("init", tmp_path / "w", *options)
     assert result.code == 0, result.err
     [line] = [line for line in (result.out + result.err).splitlines() if "weights" in line]
-    assert "1 queries without one" in line and line.endswith("3,5")
+    assert "1 query without one" in line and line.endswith("3,5")
     again = rankbench("import", "judgments", path, "-w", tmp_path / "w", "--json").json
     assert list(again["unread_weights"].values()) == ["3,5"]
     found = rankbench("eval", "-w", tmp_path / "w", *OPTIONS, "--per-query", "--json").json

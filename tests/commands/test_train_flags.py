@@ -10,6 +10,7 @@ import pytest
 from engine.jobs.from_card import same_run
 from engine.records import Records, Verdict, Verdicts
 from engine.workspace import open_workspace
+from workbench.text import count
 
 DRY = ["train", "--source", "flags", "--dry-run"]
 
@@ -41,7 +42,7 @@ def say(workspace: Path, query: str, products: list[str], grade: str = "I", **mo
 def agreed(rb: Any) -> dict[str, Any]:
     """The dry run's JSON, after a look that the words say the same."""
     found, words = rb(*DRY, "--json").json, rb(*DRY)
-    counted = f"{found['pairs']:,} pairs of {found['negatives']:,} negatives"
+    counted = f"{count(found['pairs'], 'pair')} of {count(found['negatives'], 'negative')} and"
     assert words.code == 0 and counted in words.out
     for note in found["notes"]:
         assert note in words.err

@@ -156,7 +156,7 @@ def show(found: Table) -> None:
     facts(
         [
             ("quality", f"catalog ndcg@10 on {unseen} that {safe(found.encoder)} has not seen "
-                        f"({found.seen} left out), {found.products:,} products"),
+                        f"({found.seen} left out), {count(found.products, 'product')}"),
             ("latency", f"p50 of one query at a time, {count(found.threads, 'thread')}, warm, all "
                         f"in turns, n {timed:,} each"),
             ("processor", safe(found.processor)),
@@ -179,7 +179,7 @@ def show(found: Table) -> None:
 
 def _as_sold(found: Table, row: Row, plain: float | None) -> list[str]:
     """An encoder that there is or that `compress` makes."""
-    data = f"{found.trained:,} queries" if found.trained else "as published"
+    data = f"{count(found.trained, 'query', 'queries')}" if found.trained else "as published"
     own = f"{row.kept.own:.4f}" if row.kept else ""
     return [
         safe(row.name),

@@ -16,6 +16,7 @@ from workbench.commands.following import painter
 from workbench.commands.interrupt import interruptible
 from workbench.commands.options import json_option, with_workspace
 from workbench.commands.output import (
+    count,
     emit_json,
     interval,
     note_small,
@@ -165,10 +166,10 @@ def run(workspace: Workspace, asked: Asked, place: Path, should_stop: ShouldStop
 
 def show(result: CrossvalResult) -> None:
     """Print each system's means and the tuned side's deltas with intervals and n."""
-    seeds = f"{len(result.seeds)} seed{'s' if len(result.seeds) > 1 else ''}"
+    seeds = count(len(result.seeds), "seed")
     click.echo(
         f"{result.recipe['name']}, out of fold: {result.queries} queries, {result.folds} folds, "
-        f"mean of {seeds} a query ({result.excluded} queries left out)"
+        f"mean of {seeds} a query ({count(result.excluded, 'query', 'queries')} left out)"
     )
     if result.linked_by in NARROWED:
         click.echo(f"linked: {NARROWED[result.linked_by]}")

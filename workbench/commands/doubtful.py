@@ -10,7 +10,7 @@ import click
 from engine.workspace import Workspace
 from workbench.commands.hints import hint
 from workbench.commands.options import json_option, with_workspace
-from workbench.commands.output import cut, emit_json, progress_bar, safe, say, table
+from workbench.commands.output import count, cut, emit_json, progress_bar, safe, say, table
 
 if TYPE_CHECKING:
     from engine.evaluation.doubtful import Doubt, Doubtful
@@ -68,7 +68,9 @@ def command(workspace: Workspace, k: int, as_json: bool) -> None:
 
 def show(found: Doubtful, titles: Mapping[str, str], k: int) -> None:
     """Print each kind under a line that says what it is and how many there are."""
-    click.echo(f"{found.judgments:,} judgments of {found.queries:,} queries")
+    click.echo(
+        f"{count(found.judgments, 'judgment')} of {count(found.queries, 'query', 'queries')}"
+    )
     for kind, what in _HEADS.items():
         doubts = found.of(kind)
         click.echo(f"\n{kind}: {len(doubts):,} ({what})")

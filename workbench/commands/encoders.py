@@ -264,7 +264,8 @@ def _trained_on(row: dict[str, Any]) -> str:
     if not again:
         return count(total, "query", "queries")
     if replayed is None:  # a card from before they were told apart
-        return f"{total:,} queries, those of its {again:,} replay rows among them"
+        every = count(total, "query", "queries")
+        return f"{every}, those of its {count(again, 'replay row')} among them"
     own, rows = count(total - replayed, "query", "queries"), scores["rows"] - again
     known = f" over {count(replayed, 'judged query', 'judged queries')}" if replayed else ""
     return f"{own} ({count(rows, 'row')}), and {count(again, 'row')} of replay{known}"

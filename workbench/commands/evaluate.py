@@ -189,8 +189,8 @@ def to_json(
 def show(result: Evaluation, cosines: SideCosines | None) -> None:
     """Print the means, every delta with its interval, p, counts and n, and the random floor."""
     names = names_of(result)
-    what = f"{result.queries} queries ({safe(result.chosen)}), candidates: {result.candidates}"
-    click.echo(f"{names[1]} against {names[0]}, {what}")
+    what = f"{count(result.queries, 'query', 'queries')} ({safe(result.chosen)})"
+    click.echo(f"{names[1]} against {names[0]}, {what}, candidates: {result.candidates}")
     headers = ["measure", *names, "delta", "95 % interval", "p", f"+/=/- at {result.unchanged:g}"]
     rows = []
     for name, before in result.baseline.means.items():
@@ -219,16 +219,18 @@ def say_left_out(result: Evaluation) -> None:
     """Say what is in no mean, or counts 0 in it."""
     if result.seen_by:
         out, by = result.left_out, " or ".join(cut(name, 24) for name in result.seen_by)
-        say(f"{result.asked - out} of {result.asked} queries: {out} left out, seen by {by}.")
+        asked = count(result.asked, "query", "queries")
+        say(f"{result.asked - out} of {asked}: {out} left out, seen by {by}.")
     if result.excluded:
-        say(f"{len(result.excluded)} queries without a positive grade in the catalog left out.")
+        excluded = count(len(result.excluded), "query", "queries")
+        say(f"{excluded} without a positive grade in the catalog left out.")
     if seen := sum(row.seen for row in result.rows):
         say(
             f"{seen} of the {result.queries} queries trained or chose one of the sides, which "
             "flatters it: `--split unseen` leaves them out."
         )
     if result.absent:
-        say(f"{result.absent:,} judgments of products that are not in the catalog left out.")
+        say(f"{count(result.absent, 'judgment')} of products that are not in the catalog left out.")
     if result.without_exact:
         say(
             f"{result.without_exact} of the {result.queries} queries have no Exact product: their "

@@ -44,9 +44,12 @@ def named(found: Named) -> str:
 def _catalog_lines(found: Findings) -> list[tuple[str, str]]:
     lines = [
         ("workspace", found.workspace),
-        ("products", f"{found.products:,} of {found.rows:,} rows"),
-        ("duplicates", f"{found.duplicates:,} rows with an id seen before; the first is kept"),
-        ("without an id", f"{found.no_id:,} rows, left out"),
+        ("products", f"{found.products:,} of {count(found.rows, 'row')}"),
+        (
+            "duplicates",
+            f"{count(found.duplicates, 'row')} with an id seen before; the first is kept",
+        ),
+        ("without an id", f"{count(found.no_id, 'row')}, left out"),
     ]
     for name in dict.fromkeys((*found.columns, *found.missing)):
         source = found.columns.get(name, name)
@@ -66,13 +69,13 @@ def _catalog_lines(found: Findings) -> list[tuple[str, str]]:
 
 def empty(products: int) -> str:
     """What to know of products with nothing to encode."""
-    return (
-        f"{products:,} products have nothing in the encoded text: an encoder ranks them by chance"
-    )
+    have, them = ("has", "it") if products == 1 else ("have", "them")
+    what = f"{count(products, 'product')} {have} nothing in the encoded text"
+    return f"{what}: an encoder ranks {them} by chance"
 
 
 def _judgment_lines(found: JudgmentFindings) -> list[tuple[str, str]]:
-    what = f"{found.judgments:,} over {found.queries:,} queries"
+    what = f"{found.judgments:,} over {count(found.queries, 'query', 'queries')}"
     lines = [("judgments", f"{what} ({found.format}, scale {found.scale})")]
     for grade, many in found.grades.items():
         raw = [safe(value) for value, to in found.mapping.items() if to == grade]
@@ -87,7 +90,10 @@ def _judgment_lines(found: JudgmentFindings) -> list[tuple[str, str]]:
         other = f"{found.contradictions:,} repeat a query and product with another grade"
         lines.append(("left out", other))
     lines += [("left out", f"{many:,} {safe(why)}") for why, many in found.dropped.items()]
-    unknown = f"{found.unknown_products:,} judgments name a product the catalog does not have"
+    verb = "names" if found.unknown_products == 1 else "name"
+    unknown = (
+        f"{count(found.unknown_products, 'judgment')} {verb} a product the catalog does not have"
+    )
     lines.append(("unknown products", unknown))
     if not found.change.first:
         lines.append(("to those here", _changes(found)))
@@ -95,15 +101,27 @@ def _judgment_lines(found: JudgmentFindings) -> list[tuple[str, str]]:
     parts = [f"{name or 'none'} {found.splits[name]:,}" for name in names]
     lines.append(("splits", f"{', '.join(parts)} queries"))
     if found.joined:
-        known = "of the file are known under another id and were added to it"
-        lines.append(("joined", f"{len(found.joined):,} queries {known}: {_ids(found.joined)}"))
+        is_, was = ("is", "was") if len(found.joined) == 1 else ("are", "were")
+        known = f"of the file {is_} known under another id and {was} added to it"
+        lines.append(
+            (
+                "joined",
+                f"{count(len(found.joined), 'query', 'queries')} {known}: {_ids(found.joined)}",
+            )
+        )
     if found.renamed:
-        other = "of the file have the id of a query with another text and got a fresh one"
-        lines.append(("renamed", f"{len(found.renamed):,} queries {other}: {_ids(found.renamed)}"))
+        have = "has" if len(found.renamed) == 1 else "have"
+        other = f"of the file {have} the id of a query with another text and got a fresh one"
+        lines.append(
+            (
+                "renamed",
+                f"{count(len(found.renamed), 'query', 'queries')} {other}: {_ids(found.renamed)}",
+            )
+        )
     if unread := found.unread_weights:
         shown = safe(", ".join(dict.fromkeys(list(unread.values())[:3])))
         why = f"without one: it is no number such as 3.5 or 1,250, but {shown}"
-        lines.append(("weights", f"{len(unread):,} queries {why}"))
+        lines.append(("weights", f"{count(len(unread), 'query', 'queries')} {why}"))
     if found.linked_by in NARROWED:
         lines.append(("linked", NARROWED[found.linked_by]))
     return lines + [("note", safe(note)) for note in found.notes]

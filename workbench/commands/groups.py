@@ -68,6 +68,9 @@ def _absent_row(value: str, n: int, weighted: bool, split: str) -> list[str]:
 def _one_value(column: str, value: str, result: Evaluation) -> str:
     told = (
         f"All {result.queries} queries have one value of {safe(column)} ({safe(value) or 'none'})"
+        if result.queries != 1
+        else f"The one query has the value {safe(value) or 'none'} of {safe(column)}"
     )
+    of = "theirs" if result.queries != 1 else "of that"
     widen = "; `--split all` takes every query" if result.split != "all" else ""
-    return f"{told}: the table above is theirs{widen}."
+    return f"{told}: the table above is {of}{widen}."

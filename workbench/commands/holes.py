@@ -61,7 +61,8 @@ def command(
 def show(found: Holes, k: int) -> None:
     """Print both sides' judged@10, the bounds, what settles the sign, and the first `k` holes."""
     names = [cut(side.encoder, 24) for side in (found.baseline, found.candidate)]
-    click.echo(f"{names[1]} against {names[0]}, {found.queries} queries ({safe(found.chosen)})")
+    queries = count(found.queries, "query", "queries")
+    click.echo(f"{names[1]} against {names[0]}, {queries} ({safe(found.chosen)})")
     if found.excluded:
         left_out = count(found.excluded, "query", "queries")
         say(f"{left_out} without a positive grade in the catalog left out.")

@@ -12,7 +12,7 @@ from engine.workspace import Workspace
 from workbench.commands.findings import empty
 from workbench.commands.hints import hint
 from workbench.commands.options import json_option, with_workspace
-from workbench.commands.output import emit_json, progress_bar, say
+from workbench.commands.output import count, emit_json, progress_bar, say
 
 if TYPE_CHECKING:
     from engine.index.build import BuildReport
@@ -66,6 +66,6 @@ def summary(report: BuildReport) -> str:
     build = report.build
     rate = f", {report.encoded / report.seconds:,.0f}/s" if report.encoded else ""
     return (
-        f"{build.encoder}: {build.rows:,} products, {report.encoded:,} encoded in "
+        f"{build.encoder}: {count(build.rows, 'product')}, {report.encoded:,} encoded in "
         f"{report.seconds:.1f} s{rate} (build {build.build}, {build.dim} dimensions)"
     )

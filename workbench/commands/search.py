@@ -13,7 +13,7 @@ from engine.errors import UsageError
 from engine.workspace import Workspace
 from workbench.commands.hints import hint
 from workbench.commands.options import json_option, with_workspace
-from workbench.commands.output import cut, emit_json, number, safe, say, table
+from workbench.commands.output import count, cut, emit_json, number, safe, say, table
 
 if TYPE_CHECKING:
     from engine.ranking.comparer import Comparer
@@ -89,9 +89,9 @@ def show(result: Comparison, floor: Floors, *, ids: bool = False) -> None:
     """
     from engine.ranking.comparison import OVER_JUDGED
 
-    notes = [f"{result.catalog_rows:,} products", f"{result.elapsed_ms:.0f} ms"]
+    notes = [count(result.catalog_rows, "product"), f"{result.elapsed_ms:.0f} ms"]
     if result.query_id is not None:
-        notes.insert(0, f"{result.judged} judged products")
+        notes.insert(0, count(result.judged, "judged product"))
         notes.insert(0, result.split or "no split")
     if result.seen:
         notes.append("a side was trained or chosen on it")

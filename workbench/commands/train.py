@@ -12,7 +12,7 @@ from engine.workspace import Workspace
 from workbench.commands.following import follow, say_queue
 from workbench.commands.hints import hint
 from workbench.commands.options import json_option, with_workspace
-from workbench.commands.output import cut, emit_json, number, safe, say, table
+from workbench.commands.output import count, cut, emit_json, number, safe, say, table
 
 if TYPE_CHECKING:
     from engine.training.basket import Basket
@@ -160,7 +160,9 @@ def show_set(workspace: Workspace, params: dict[str, Any], as_json: bool) -> boo
         emit_json(card.to_json())
         return True
     queries, pairs = card.counts.get("queries", 0), card.counts.get("pairs", 0)
-    click.echo(f"{safe(card.name)}: {queries:,} queries, {pairs:,} pairs scored")
+    click.echo(
+        f"{safe(card.name)}: {count(queries, 'query', 'queries')}, {count(pairs, 'pair')} scored"
+    )
     click.echo(f"teacher {safe(str(card.teacher.get('id')))}: {card.teacher.get('trained_on')}")
     return True
 
@@ -187,10 +189,10 @@ def show_basket(basket: Basket, as_json: bool) -> None:
         )
         if group.note:
             click.echo(f"  {safe(group.note)}")
-    rows = [f"{basket.judged:,} rows from judgments", f"{basket.replay:,} replay rows"]
+    rows = [f"{count(basket.judged, 'row')} from judgments", count(basket.replay, "replay row")]
     if basket.source != "judgments":
-        pairs = f"{basket.pairs:,} pairs of {basket.negatives:,} negatives and"
-        rows.insert(0, f"{pairs} {basket.positives:,} positives")
+        pairs = f"{count(basket.pairs, 'pair')} of {count(basket.negatives, 'negative')} and"
+        rows.insert(0, f"{pairs} {count(basket.positives, 'positive')}")
     click.echo(", ".join(rows))
     for note in basket.notes:
         say(note)
@@ -202,7 +204,9 @@ def show_basket(basket: Basket, as_json: bool) -> None:
 
 def show(end: dict[str, Any]) -> None:
     """Print what a finished training made."""
-    click.echo(f"encoder  {end['encoder']}  ({end['rows'] or 0:,} rows, {end['seconds']:.0f} s)")
+    click.echo(
+        f"encoder  {end['encoder']}  ({count(end['rows'] or 0, 'row')}, {end['seconds']:.0f} s)"
+    )
     if end.get("tuned_score") is not None:
         scores = f"{number(end['base_score'])} -> {number(end['tuned_score'])}"
         click.echo(f"dev      {scores}  {end['measure']}")

@@ -14,6 +14,7 @@ from textual.timer import Timer
 from workbench import messages
 from workbench.holes import Followed, HolesKnown, HolesProgress
 from workbench.messages import EvaluationKey
+from workbench.text import count
 from workbench.widgets.hole_list import HoleList
 from workbench.widgets.holes_head import HolesHead
 from workbench.widgets.lines import Key, KeyLine
@@ -108,7 +109,7 @@ class HolesScreen(Screen[None]):
 
     def show_progress(self, message: HolesProgress) -> None:
         if message.number == self._number and self.holes is None:
-            self._tell(f"ranking: {message.done:,} of {message.total:,} queries")
+            self._tell(f"ranking: {message.done:,} of {count(message.total, 'query', 'queries')}")
 
     def show_known(self, message: HolesKnown) -> None:
         if message.number != self._number:

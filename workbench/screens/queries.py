@@ -19,6 +19,7 @@ from workbench.holes import UNSEEN, Followed
 from workbench.messages import EvaluationKey
 from workbench.screens.spread import MEASURE, SIDE_BY_SIDE, Spread
 from workbench.searching import ComparerLike, trouble_of
+from workbench.text import count
 from workbench.widgets.delta_bars import picked_says
 from workbench.widgets.filter_line import FilterInput, FilterLine
 from workbench.widgets.headline import Headline, Summary, choice_groups
@@ -133,7 +134,7 @@ class QueriesScreen(Spread):
 
     def show_progress(self, message: messages.EvaluationProgress) -> None:
         if message.key == self.key:
-            self._say(f"evaluating: {message.done:,} of {message.total:,} queries")
+            self._say(f"evaluating: {message.done:,} of {count(message.total, 'query', 'queries')}")
 
     def show_evaluated(self, message: messages.Evaluated) -> None:
         if message.key != self.key:
