@@ -92,6 +92,8 @@ def run(context: Context) -> dict[str, Any]:
         "measure": card.scores.get("measure"),
         "base_score": card.scores.get("base"),
         "tuned_score": card.scores.get("tuned"),
+        "dev_queries": card.scores.get("queries"),
+        "chosen": card.scores.get("chosen"),
         "rows": card.scores.get("rows"),
         "seconds": card.seconds,
     }

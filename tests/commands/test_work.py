@@ -39,6 +39,7 @@ def test_training_makes_an_encoder_that_is_a_side(workspace: Path, rankbench: An
     result = rankbench("train", "-w", workspace, *options)
     assert result.code == 0, result.err
     assert result.json["encoder"] == "mine"
+    assert set(result.json["chosen"]) == {"epoch", "alpha"}
     names = [row["name"] for row in rankbench("encoders", "-w", workspace, "--json").json]
     assert names == ["base", "mine"]
     table = rankbench("encoders", "-w", workspace)
@@ -351,11 +352,8 @@ def test_products_with_nothing_to_encode_are_counted(tmp_path: Path, rankbench: 
     assert "empty text" in shown.out and "2 products have nothing" in shown.out
     (tmp_path / "p.csv").write_text("id,title,brand\na,Tent,x\nb,,y\nc,Lamp,z\n")
     told = rankbench("index", "-w", root)
-    assert (
-        told.code == 0
-        and "1 product has nothing in the encoded text: an encoder ranks it" in (
+    assert told.code == 0 and "1 product has nothing in the encoded text: an encoder ranks it" in (
         told.err
-    )
     )
     assert rankbench("index", "-w", root, "--json").json["empty_texts"] == 1
 

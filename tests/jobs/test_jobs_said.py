@@ -141,13 +141,19 @@ def test_a_discard_says_that_the_trained_encoder_stays(ws: Workspace) -> None:
 
 def test_the_log_tells_the_events_in_words(ws: Workspace) -> None:
     steps = [{**STEP, "step": n, "t": 10.0 + n / 10} for n in range(1, 9)]
-    directory = job(ws, {**STARTED, "t": 9.0}, *steps, {**SCORE, "t": 12.0}, pid=os.getpid())
+    directory = job(
+        ws,
+        {**STARTED, "t": 9.0},
+        *steps,
+        {**SCORE, "epoch": 2, "alpha": 0.5, "t": 12.0},
+        pid=os.getpid(),
+    )
     told = [line.partition("  ")[2] for line in said(ws, "1", "--log")[0].splitlines()]
     assert told == [
         "started",
         "training  1/9  loss 0.4100",
         "training  8/9  loss 0.4100",
-        "dev  3/9  dev NDCG@10 0.5567 (n 18)",
+        "dev  3/9  dev NDCG@10 0.5567 (n 18) at epoch 2, alpha 0.5",
     ]
     with (directory / "events.jsonl").open("a") as file:
         for event in (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -162,6 +162,11 @@ def label(event: dict[str, Any]) -> str:
     )
 
 
+def weights_of(candidate: Mapping[str, Any]) -> str:
+    """`epoch 2, alpha 0.5`: whose score it is, and how far from the base towards it."""
+    return f"epoch {candidate['epoch']:g}, alpha {candidate['alpha']:g}"
+
+
 def describe(event: dict[str, Any]) -> str:
     """An event in one line: step, loss, score on dev, time left."""
     parts = []
@@ -170,7 +175,10 @@ def describe(event: dict[str, Any]) -> str:
     if event.get("loss") is not None:
         parts.append(f"loss {event['loss']:.4f}")
     if event.get("score") is not None:
-        parts.append(f"dev NDCG@10 {event['score']:.4f}{of_queries(event.get('queries'))}")
+        where = ""
+        if event.get("alpha") is not None and event.get("epoch") is not None:
+            where = f" at {weights_of(event)}"  # by this the end names which were kept
+        parts.append(f"dev NDCG@10 {event['score']:.4f}{of_queries(event.get('queries'))}{where}")
     if event.get("eta_s") is not None:
         parts.append(f"{duration(event['eta_s'])} left")
     if event.get("total_eta_s") is not None:

@@ -9,8 +9,9 @@ import click
 
 from engine.errors import UsageError
 from engine.workspace import Workspace
-from workbench.commands.following import follow, say_queue
+from workbench.commands.following import follow, say_queue, weights_of
 from workbench.commands.hints import hint
+from workbench.commands.jobs import of_queries
 from workbench.commands.options import json_option, with_workspace
 from workbench.commands.output import count, cut, emit_json, number, safe, say, table
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 KEYS = (
     "encoder", "beats_base", "note", "measure", "base_score", "tuned_score", "rows", "seconds",
-    "call", "why", "caution",
+    "call", "why", "caution", "chosen",
 )  # fmt: skip
 
 
@@ -209,7 +210,10 @@ def show(end: dict[str, Any]) -> None:
     )
     if end.get("tuned_score") is not None:
         scores = f"{number(end['base_score'])} -> {number(end['tuned_score'])}"
-        click.echo(f"dev      {scores}  {end['measure']}")
+        n = of_queries(end.get("dev_queries"))
+        click.echo(f"dev      {scores}  {end['measure']}{n}, base -> tuned")
+        if end.get("chosen"):
+            click.echo(f"kept     {weights_of(end['chosen'])}")
     if end.get("outcome"):
         click.echo(f"again    {safe(end['outcome'])}")
     if end.get("note"):
