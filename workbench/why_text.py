@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 ROWS = 8
 """Words shown of a text at most, the strongest."""
 NEAREST = 5
-_KINDS = {"encoder": "cosine", "bm25": "bm25", "hybrid": "fused", "run": "run"}
+_KINDS = {"encoder": "cosine", "bm25": "score", "hybrid": "fused", "run": "run"}
 _NAME = 24
 _STRONG, _FAINT = Style(bold=True), Style(dim=True)
 _NO_ENCODER = "no encoder on either side: no words to leave out, no queries to compare"
