@@ -25,6 +25,7 @@ from engine.evaluation.intervals import paired_delta
 
 HERE = Path(__file__).parent / "variants"
 TITLE, CATEGORY = "{title}", "{title} {category}"
+PLAIN = "hard-negatives"
 MEASURES = ("ndcg@10", "ndcg", "rbo_ideal", "rbo_ideal_strict")
 
 
@@ -45,9 +46,10 @@ class Variant:
 
 
 VARIANTS: dict[str, Variant] = {
-    "infonce-category": Variant("infonce", template=CATEGORY),
-    "infonce-longer": Variant("infonce", ("epochs=4", "lr=5e-5")),
-    "infonce-half": Variant("infonce", ("alphas=0.5", "alpha=0.5")),
+    "two-stage-category": Variant("hard-negatives", template=CATEGORY),
+    "two-stage-half": Variant("hard-negatives", ("alphas=0.5", "alpha=0.5")),
+    "two-stage-faster": Variant("hard-negatives", ("lr=5e-5",)),
+    "two-rounds": Variant("hard-negatives", ("rounds=2",)),
     "listwise-category": Variant("listwise", template=CATEGORY),
 }
 
@@ -63,7 +65,11 @@ def main() -> None:
         for name in options.only or VARIANTS:
             run(name, VARIANTS[name], options.keep, options.folds)
     kept = {name: HERE / f"{name}.json" for name in VARIANTS}
-    print(table({n: json.loads(path.read_text()) for n, path in kept.items() if path.exists()}))
+    plain = recipes.HERE / f"{PLAIN}.json"
+    if not plain.exists():
+        sys.exit(f"{plain} is missing, which all are compared with: `make recipes` first.")
+    found = {name: json.loads(path.read_text()) for name, path in kept.items() if path.exists()}
+    print(table(json.loads(plain.read_text()), found))
 
 
 def run(name: str, variant: Variant, keep: Path, folds: str) -> None:
@@ -82,16 +88,17 @@ def run(name: str, variant: Variant, keep: Path, folds: str) -> None:
     recipes.keep(HERE / f"{name}.json", found)
 
 
-def table(found: dict[str, dict[str, Any]]) -> str:
-    """Markdown: each variant, and the base on its template, against the base on titles."""
-    titles = next(f for name, f in found.items() if VARIANTS[name].template == TITLE)
-    base = scores(titles, "base")
-    rows = {f"base, {CATEGORY}": f for n, f in found.items() if VARIANTS[n].template == CATEGORY}
+def table(plain: dict[str, Any], found: dict[str, dict[str, Any]]) -> str:
+    """Markdown: the recipe as it is, its variants, and the base on their texts, each against the
+    base on titles."""
+    base = scores(plain, "base")
     lines = [
         "| | " + " | ".join(f"{measure} − base" for measure in MEASURES) + " |",
         "| --- " * (len(MEASURES) + 1) + "|",
     ]
-    sides = [(label, scores(f, "base")) for label, f in rows.items()]
+    longer = [f for name, f in found.items() if VARIANTS[name].template == CATEGORY]
+    sides = [(f"base, {CATEGORY}", scores(f, "base")) for f in longer[:1]]
+    sides.append((PLAIN, scores(plain, "tuned")))
     sides += [(VARIANTS[name].label, scores(f, "tuned")) for name, f in found.items()]
     for label, side in sides:
         lines.append(f"| {label} | " + " | ".join(cell(base, side, m) for m in MEASURES) + " |")
