@@ -28,7 +28,7 @@ from engine.jobs.material import (
 )
 from engine.jobs.synthetic import find_set
 from engine.training.examples import judged_hash, queries_hash
-from engine.training.recipe import Recipe, load_recipe
+from engine.training.recipe import DEFAULTS, Recipe, load_recipe
 from engine.workspace import Workspace
 
 _SAID = {
@@ -136,7 +136,9 @@ def same_run(ws: Workspace, params: Mapping[str, Any]) -> str:
     Raises:
         RankbenchError: as `read_basket`.
     """
-    recipe = load_recipe(str(params.get("recipe") or "infonce")).with_set(params.get("set") or [])
+    recipe = load_recipe(str(params.get("recipe") or DEFAULTS["judgments"])).with_set(
+        params.get("set") or []
+    )
     seed, source = seed_of(recipe, params), source_of(recipe, params)
     base = fingerprint(resolve(ws, str(params.get("base") or BASE)).path)
     asked = {

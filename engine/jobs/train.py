@@ -44,7 +44,7 @@ from engine.supervise.job import KEPT, MADE, find
 from engine.supervise.process import write_json
 from engine.supervise.whole import newest_step
 from engine.training.outcome import Cancelled
-from engine.training.recipe import Recipe, check_frozen, load_recipe
+from engine.training.recipe import DEFAULTS, Recipe, check_frozen, load_recipe
 from engine.training.train import BaseVectors, TrainResult, train
 from engine.workspace import Workspace
 
@@ -318,7 +318,9 @@ def check(ws: Workspace, params: Any) -> tuple[Recipe, str]:
         UsageError: an unknown recipe, a wrong `set`, an impossible name.
         RankbenchError: the name is taken, no judgment can be trained on, or the teacher is none.
     """
-    recipe = load_recipe(str(params.get("recipe") or "infonce")).with_set(params.get("set") or [])
+    recipe = load_recipe(str(params.get("recipe") or DEFAULTS["judgments"])).with_set(
+        params.get("set") or []
+    )
     name = str(params.get("name") or "")
     if name:
         check_name(name)

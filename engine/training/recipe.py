@@ -15,6 +15,11 @@ LOSSES = (
     "infonce", "contrastive", "hard-negatives", "triplet", "cosine", "cosent", "listwise",
     "distill", "adapter", "flags",
 )  # fmt: skip
+DEFAULTS: Mapping[str, str] = {
+    "judgments": "hard-negatives", "flags": "flags", "both": "flags", "log": "distill",
+}  # fmt: skip
+"""What is trained on -> the recipe where none is named. For judgments the one that came out best
+where all were compared out of fold (README, "What was measured")."""
 VERDICT_LOSSES = ("flags", "infonce", "triplet", "adapter")
 """Losses whose rows are a right and a wrong result: what a verdict gives."""
 _HERE = Path(__file__).parent / "recipes"

@@ -148,6 +148,19 @@ def test_recipes_are_listed_and_explained(rankbench: Any) -> None:
     rankbench("recipes", "nosuch").assert_error(2, "nosuch")
 
 
+@pytest.mark.parametrize(
+    ("options", "recipe"),
+    [([], "hard-negatives"), (["--source", "flags"], "flags"), (["--source", "log"], "distill")],
+)
+def test_a_run_without_a_recipe_takes_the_default(
+    options: list[str], recipe: str, workspace: Path, rankbench: Any
+) -> None:
+    listed = next(line for line in rankbench("recipes").out.splitlines() if recipe in line.split())
+    assert (options[-1] if options else "judgments") in listed
+    refused = rankbench("train", "-w", workspace, *options, "--set", "nosuch=1")
+    refused.assert_error(2, f"Recipe {recipe} has no parameter 'nosuch'")
+
+
 def test_every_recipe_says_what_it_would_train_on(workspace: Path, rankbench: Any) -> None:
     for row in rankbench("recipes", "--json").json:
         if row["loss"] in ("flags", "distill"):

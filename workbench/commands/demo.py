@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from engine.catalog.queries import JudgedQuery
     from engine.supervise import Job
 
+# One stage, not the default with its second: somebody waits for it.
 RECIPE = "infonce"
 SHOWN_QUERIES = 4
 SHOWN_HITS = 5

@@ -15,14 +15,21 @@ from workbench.commands.output import emit_json, say, table
 def command(name: str | None, as_json: bool) -> None:
     """List the training recipes; with NAME, explain one and its settings."""
     from engine.experiments.search_space import SPACES, written
-    from engine.training.recipe import PARAMETERS, list_recipes, load_recipe
+    from engine.training.recipe import DEFAULTS, PARAMETERS, list_recipes, load_recipe
 
     if name is None:
         recipes = list_recipes()
         if as_json:
             emit_json([recipe.to_json() for recipe in recipes])
             return
-        table(["recipe", "what it does"], [[r.name, r.summary] for r in recipes], left=2)
+        table(
+            ["recipe", "default for", "what it does"],
+            [
+                [r.name, ", ".join(s for s in DEFAULTS if DEFAULTS[s] == r.name), r.summary]
+                for r in recipes
+            ],
+            left=3,
+        )
         hint("`rankbench recipes NAME` lists the settings of one.")
         return
     recipe = load_recipe(name)

@@ -28,7 +28,7 @@ KEYS = (
 @click.option(
     "--recipe",
     metavar="R",
-    help="`rankbench recipes` lists them; with --source flags or both: flags, with log: distill.",
+    help="Default: hard-negatives; with --source flags or both: flags, with log: distill.",
 )
 @click.option(
     "--source",
@@ -129,10 +129,10 @@ def command(
 
 
 def recipe_for(recipe: str | None, source: str | None) -> str:
-    """The recipe's name, which a run on flags does not need said."""
-    if recipe is None and source not in ("flags", "both", "log"):
-        raise UsageError("Which recipe?", "Give --recipe R; `rankbench recipes` lists them.")
-    return recipe or ("distill" if source == "log" else "flags")
+    """The recipe's name; without one that for what is trained on."""
+    from engine.training.recipe import DEFAULTS
+
+    return recipe or DEFAULTS[source or "judgments"]
 
 
 def read_card_params(workspace: Workspace, card: str) -> tuple[dict[str, Any], list[str]]:
