@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -43,3 +45,12 @@ def test_the_mean_is_the_difference_of_the_means(name: str) -> None:
     assert delta.mean == pytest.approx(expected, abs=1e-12)
     assert delta.n == 60 and delta.p < 0.01
     assert cosine_delta("description_cosine", base, tuned) is None
+
+
+def test_a_lost_margin_is_not_hidden_by_cosines_that_all_rise() -> None:
+    base, tuned = drawn(3, -0.04)
+    risen = [replace(pair, cosine=pair.cosine + 0.3) for pair in tuned]
+    lost, shifted = (cosine_delta("title_margin", base, side) for side in (tuned, risen))
+    assert shifted.mean == pytest.approx(lost.mean, abs=1e-12)
+    assert (shifted.low, shifted.high) == pytest.approx((lost.low, lost.high), abs=1e-9)
+    assert shifted.high < 0 and shifted.p == pytest.approx(lost.p) and shifted.p < 0.01
