@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # Another interpreter: make install PYTHON=/path/to/python3.12
 PYTHON ?=
 
-.PHONY: help install demo test faults lint snapshots picture bench crossval recipes clean
+.PHONY: help install demo test faults lint snapshots picture bench crossval recipes variants distill clean
 
 help:
 	@echo "make demo       open the app on the demo shop"
@@ -18,7 +18,9 @@ help:
 	@echo "make picture    redraw the README's picture from the demo shop"
 	@echo "make bench      measure latency and rates (RANKBENCH_ESCI names the data)"
 	@echo "make crossval   the README's out-of-fold figures, about an hour"
-	@echo "make recipes    every recipe out of fold in one table, hours (RANKBENCH_ESCI names the data)"
+	@echo "make recipes    every recipe out of fold in one table, an hour or two (RANKBENCH_ESCI names the data)"
+	@echo "make variants   what moves the best recipe's gains: text, rate, rounds, interpolation (the same)"
+	@echo "make distill    an encoder taught by a cross-encoder on a search log, out of fold (the same)"
 	@echo "make clean      remove .venv and caches"
 
 install: $(STAMP)
@@ -67,9 +69,15 @@ bench: install
 crossval: install
 	$(PY) tests/benchmarks/crossval.py --seeds 3
 
-# Slow: hours on two cores. Stopped, it goes on from the last fold.
+# Slow: an hour or two on two cores. Stopped, they go on from the last fold.
 recipes: install
 	$(PY) tests/benchmarks/recipes.py
+
+variants: install
+	$(PY) tests/benchmarks/variants.py
+
+distill: install
+	$(PY) tests/benchmarks/distill.py
 
 snapshots: install
 	RANKBENCH_UPDATE_SNAPSHOTS=1 $(PY) -m pytest tests/workbench/test_screen_snapshots.py

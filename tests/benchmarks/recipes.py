@@ -1,6 +1,6 @@
 """Every recipe on the ESCI sample, out of fold, in one table: `make recipes`.
 
-    RANKBENCH_ESCI=DIR python tests/benchmarks/recipes.py [--folds 5] [--seeds 1] [--only R ...]
+    RANKBENCH_ESCI=DIR python tests/benchmarks/recipes.py [--folds 2] [--seeds 1] [--only R ...]
 
 Stopped, it goes on from the last fold (--keep names where the workspace lies). Scores by query id
 land in tests/benchmarks/recipes/, without any text of the data; --table makes the table from them
@@ -42,7 +42,7 @@ SAME = ("base", "catalog", "judgments", "gains")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--folds", default="5")
+    parser.add_argument("--folds", default="2")
     parser.add_argument("--seeds", default="1")
     parser.add_argument("--only", nargs="*", choices=RUNS)
     parser.add_argument("--keep", type=Path, default=user_cache_path("rankbench") / "recipes")
@@ -133,7 +133,7 @@ def table(found: dict[str, dict[str, Any]]) -> str:
             " ".join((name, *RUNS.get(name, ()))), str(delta["n"]),
             _number(measures["ndcg@10"]["means"]["tuned"]),
             f"{delta['mean']:+.3f} ({delta['low']:+.3f} to {delta['high']:+.3f})",
-            f"{delta['p']:.3f} ({corrected[name]:.3f})", counts,
+            f"{_p(delta['p'])} ({_p(corrected[name])})", counts,
             *(_number(measures[m]["means"]["tuned"]) for m in MEASURES[1:]),
             f"{sum(seconds) / len(seconds):.0f}",
         ]  # fmt: skip
@@ -149,6 +149,10 @@ def _plain(system: str, measures: dict[str, Any]) -> str:
     values = [_number(of(measure)) for measure in MEASURES[1:]]
     cells = [system, "", _number(of("ndcg@10")), "", "", "", *values, ""]
     return "| " + " | ".join(cells) + " |"
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _number(value: float | None) -> str:
