@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import RankbenchError
+from engine.wal import use_wal
 from engine.workspace import unwritable
 
 _FORMAT = 1
@@ -90,7 +91,7 @@ class State:
         self._db.execute("PRAGMA query_only = ON")
 
     def _prepare(self) -> None:
-        self._db.execute("PRAGMA journal_mode=WAL")
+        use_wal(self._db)
         if self._db.execute("PRAGMA user_version").fetchone()[0] != _FORMAT:
             # Derived: what another format held is made again by `index`, from the tables.
             self._db.execute("DROP TABLE IF EXISTS builds")

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Self
 
 from engine.errors import RankbenchError
+from engine.wal import TIMEOUT_S, use_wal
 from engine.workspace import refused
 
-TIMEOUT_S = 10.0
 _JUDGMENTS = """
 CREATE TABLE imports (
     id INTEGER PRIMARY KEY, kind TEXT NOT NULL, query_set TEXT NOT NULL, source TEXT NOT NULL,
@@ -157,7 +157,7 @@ class Database:
     def _upgrade(self) -> None:
         connection = self._connection
         version = self._check_version()
-        connection.execute("PRAGMA journal_mode = WAL")
+        use_wal(connection)
         connection.execute("PRAGMA synchronous = FULL")
         if version == SCHEMA:
             return
