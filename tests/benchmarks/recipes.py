@@ -14,11 +14,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from platformdirs import user_cache_path
 
+from engine.evaluation.intervals import paired_delta
 from engine.evaluation.multiple import holm
 
 HERE = Path(__file__).parent / "recipes"
@@ -51,25 +53,26 @@ def main() -> None:
     if not options.table:
         root = workspace(options.keep)
         for name in options.only or RUNS:
-            keep(HERE / f"{name}.json", run(root, name, options.folds, options.seeds))
+            found = run(root, name, RUNS[name], options.folds, options.seeds)
+            keep(HERE / f"{name}.json", found)
     print(table({path.stem: json.loads(path.read_text()) for path in sorted(HERE.glob("*.json"))}))
 
 
-def workspace(root: Path) -> Path:
+def workspace(root: Path, template: str = "{title}") -> Path:
     esci = os.environ.get("RANKBENCH_ESCI")
     if not esci:
         sys.exit("RANKBENCH_ESCI names no directory of the ESCI sample.")
     if not root.exists():
         files = ("--catalog", f"{esci}/products.parquet", "--judgments", f"{esci}/judgments.csv")
-        rankbench("init", root, *files)
+        rankbench("init", root, *files, "--template", template)
     rankbench("index", "-w", root)
     return root
 
 
-def run(root: Path, name: str, folds: str, seeds: str) -> dict[str, Any]:
-    settings = [part for text in RUNS[name] for part in ("--set", text)]
-    asked = ("--recipe", name, "--folds", folds, "--seeds", seeds, *settings, "--json")
-    print(f"{name} …", file=sys.stderr, flush=True)
+def run(root: Path, recipe: str, settings: Sequence[str], folds: str, seeds: str) -> dict[str, Any]:
+    given = [part for text in settings for part in ("--set", text)]
+    asked = ("--recipe", recipe, "--folds", folds, "--seeds", seeds, *given, "--json")
+    print(" ".join((recipe, *settings)), "…", file=sys.stderr, flush=True)
     return dict(json.loads(rankbench("crossval", "-w", root, *asked)))
 
 
@@ -125,7 +128,8 @@ def table(found: dict[str, dict[str, Any]]) -> str:
     some = next(iter(rows.values()))
     for system in ("base", "bm25", "random"):
         lines.append(_plain(system, some))
-    for name in sorted(deltas, key=lambda name: -deltas[name]["mean"]):
+    order = sorted(deltas, key=lambda name: -deltas[name]["mean"])
+    for name in order:
         delta, measures, f = deltas[name], rows[name], found[name]
         seconds = [run["train_seconds"] for run in f["runs"]]
         counts = f"{delta['improved']}/{delta['unchanged']}/{delta['harmed']}"
@@ -138,7 +142,21 @@ def table(found: dict[str, dict[str, Any]]) -> str:
             f"{sum(seconds) / len(seconds):.0f}",
         ]  # fmt: skip
         lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    return "\n".join([*lines, *_between(found, *order[:2])])
+
+
+def _between(found: dict[str, dict[str, Any]], best: str = "", other: str = "") -> list[str]:
+    """The best against the second best, query by query."""
+    if not other:
+        return []
+    first, second = (
+        {row["query_id"]: row["tuned"]["ndcg@10"] for row in found[name]["per_query"]}
+        for name in (best, other)
+    )
+    shared = [q for q in first if first[q] is not None and second.get(q) is not None]
+    delta = paired_delta([second[q] for q in shared], [first[q] for q in shared], bound=1.0)
+    span = f"({delta.low:+.3f} to {delta.high:+.3f})"
+    return ["", f"{best} - {other}, ndcg@10: {delta.mean:+.3f} {span}, n {delta.n}"]
 
 
 def _plain(system: str, measures: dict[str, Any]) -> str:

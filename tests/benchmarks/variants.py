@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,6 @@ from typing import Any
 
 import recipes
 from platformdirs import user_cache_path
-from recipes import rankbench
 
 from engine.evaluation.intervals import paired_delta
 
@@ -73,18 +71,9 @@ def main() -> None:
 
 
 def run(name: str, variant: Variant, keep: Path, folds: str) -> None:
-    root = keep / ("title" if variant.template == TITLE else "category")
-    esci = os.environ.get("RANKBENCH_ESCI")
-    if not esci:
-        sys.exit("RANKBENCH_ESCI names no directory of the ESCI sample.")
-    if not root.exists():
-        files = ("--catalog", f"{esci}/products.parquet", "--judgments", f"{esci}/judgments.csv")
-        rankbench("init", root, *files, "--template", variant.template)
-    rankbench("index", "-w", root)
-    settings = [part for text in variant.settings for part in ("--set", text)]
-    asked = ("--recipe", variant.recipe, "--folds", folds, "--seeds", variant.seeds)
-    print(f"{name} …", file=sys.stderr, flush=True)
-    found = json.loads(rankbench("crossval", *asked, *settings, "--json", "-w", root))
+    place = keep / ("title" if variant.template == TITLE else "category")
+    root = recipes.workspace(place, variant.template)
+    found = recipes.run(root, variant.recipe, variant.settings, folds, variant.seeds)
     recipes.keep(HERE / f"{name}.json", found)
 
 
