@@ -82,7 +82,7 @@ class State:
             ) from None
 
     def _only_read(self, path: Path) -> None:
-        if self._db.execute("PRAGMA user_version").fetchone()[0] != _FORMAT:
+        if self._format() != _FORMAT:
             self._db.close()
             raise RankbenchError(
                 f"{path} was made by another version, and a read-only session upgrades nothing.",
@@ -92,11 +92,17 @@ class State:
 
     def _prepare(self) -> None:
         use_wal(self._db)
-        if self._db.execute("PRAGMA user_version").fetchone()[0] != _FORMAT:
-            # Derived: what another format held is made again by `index`, from the tables.
-            self._db.execute("DROP TABLE IF EXISTS builds")
-            self._db.execute(f"PRAGMA user_version = {_FORMAT}")
+        if self._format() != _FORMAT:
+            # Two processes may open a new workspace at once: look again once the lock is held.
+            with self._transaction():
+                if self._format() != _FORMAT:
+                    # Derived: what another format held is made again by `index`, from the tables.
+                    self._db.execute("DROP TABLE IF EXISTS builds")
+                    self._db.execute(f"PRAGMA user_version = {_FORMAT}")
         self._db.executescript(_SCHEMA)
+
+    def _format(self) -> int:
+        return int(self._db.execute("PRAGMA user_version").fetchone()[0])
 
     def active_build(self, encoder: str) -> Build | None:
         """The build that answers for `encoder`, or None where it was never indexed."""
