@@ -49,6 +49,7 @@ VARIANTS: dict[str, Variant] = {
     "two-stage-faster": Variant("hard-negatives", ("lr=5e-5",)),
     "two-rounds": Variant("hard-negatives", ("rounds=2",)),
     "listwise-category": Variant("listwise", template=CATEGORY),
+    "contrastive-ten": Variant("contrastive", ("epochs=10", "descriptions=0")),
 }
 
 
