@@ -108,11 +108,7 @@ def _rounded(scores: dict[str, float | None]) -> dict[str, float | None]:
 
 def table(found: dict[str, dict[str, Any]]) -> str:
     """Markdown, best first; p of `ndcg@10` corrected by Holm over the recipes."""
-    asked = {
-        json.dumps([f["folds"], f["seeds"], *(f["inputs"][key] for key in SAME)])
-        for f in found.values()
-    }
-    if len(asked) > 1:
+    if len({(asked(f, SAME), str(f["seeds"])) for f in found.values()}) > 1:
         sys.exit("The kept scores are of other data, folds or seeds: run them again.")
     rows = {
         name: {r["measure"]: r for r in (*f["table"], *f["cosines"])} for name, f in found.items()
@@ -143,6 +139,11 @@ def table(found: dict[str, dict[str, Any]]) -> str:
         ]  # fmt: skip
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join([*lines, *_between(found, *order[:2])])
+
+
+def asked(found: dict[str, Any], same: Sequence[str]) -> str:
+    """What two runs must share for their scores to be compared."""
+    return json.dumps([found["folds"], *(found["inputs"][key] for key in same)])
 
 
 def _between(found: dict[str, dict[str, Any]], best: str = "", other: str = "") -> list[str]:

@@ -24,6 +24,7 @@ from engine.evaluation.intervals import paired_delta
 HERE = Path(__file__).parent / "variants"
 TITLE, CATEGORY = "{title}", "{title} {category}"
 PLAIN = "hard-negatives"
+SAME = ("base", "judgments", "gains")  # the catalog's texts are what a template changes
 MEASURES = ("ndcg@10", "ndcg", "rbo_ideal", "rbo_ideal_strict")
 
 
@@ -39,6 +40,7 @@ class Variant:
     @property
     def label(self) -> str:
         parts = [self.recipe, *self.settings]
+        parts += [f"{self.seeds} seeds"] if self.seeds != "1" else []
         parts += [self.template] if self.template != TITLE else []
         return ", ".join(parts)
 
@@ -47,6 +49,8 @@ VARIANTS: dict[str, Variant] = {
     "two-stage-category": Variant("hard-negatives", template=CATEGORY),
     "two-stage-half": Variant("hard-negatives", ("alphas=0.5", "alpha=0.5")),
     "two-stage-faster": Variant("hard-negatives", ("lr=5e-5",)),
+    "two-stage-seeds": Variant("hard-negatives", seeds="3"),
+    "infonce-seeds": Variant("infonce", seeds="3"),
     "two-rounds": Variant("hard-negatives", ("rounds=2",)),
     "listwise-category": Variant("listwise", template=CATEGORY),
     "contrastive-ten": Variant("contrastive", ("epochs=10", "descriptions=0")),
@@ -81,6 +85,9 @@ def run(name: str, variant: Variant, keep: Path, folds: str) -> None:
 def table(plain: dict[str, Any], found: dict[str, dict[str, Any]]) -> str:
     """Markdown: the recipe as it is, its variants, and the base on their texts, each against the
     base on titles."""
+    asked = {recipes.asked(f, SAME) for f in (plain, *found.values())}
+    if len(asked) > 1:
+        sys.exit("The kept scores are of other data or folds: run them again.")
     base = scores(plain, "base")
     lines = [
         "| | " + " | ".join(f"{measure} − base" for measure in MEASURES) + " |",
