@@ -138,7 +138,20 @@ def table(found: dict[str, dict[str, Any]]) -> str:
             f"{sum(seconds) / len(seconds):.0f}",
         ]  # fmt: skip
         lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join([*lines, *_between(found, *order[:2])])
+    return "\n".join([*lines, *_between(found, *order[:2]), *_chosen(found, order)])
+
+
+def _chosen(found: dict[str, dict[str, Any]], order: Sequence[str]) -> list[str]:
+    """What the inner dev split chose in every fold: with few dev queries it is partly luck."""
+    lines = ["", "Kept (epoch, interpolation; dev NDCG@10 of base and kept) by fold and seed:"]
+    for name in order:
+        runs = (
+            f"{run['chosen']['epoch']}, {run['chosen']['alpha']:g}; "
+            f"{run['dev']['base']:.3f}, {run['dev']['tuned']:.3f} (n {run['dev_queries']})"
+            for run in found[name]["runs"]
+        )
+        lines.append(f"- {name}: " + " | ".join(runs))
+    return lines
 
 
 def asked(found: dict[str, Any], same: Sequence[str]) -> str:
