@@ -2,8 +2,10 @@
 
 Clicks say which of a query's products is better, not how good the best one is. So a grade is by
 what share of the query's most attractive product's attractiveness a product has: from .75 E, from
-.5 S, from .25 C, below I. Only products with at least `EXAMINED` looks (views weighted by how often
-their position is looked at) get one, and only in queries with at least `CLICKS` clicks.
+.5 S, from .25 C, below I, and I for one that nobody clicked. Only products with at least `EXAMINED`
+looks (views weighted by how often their position is looked at) count, the best among them even
+where the catalog has lost it; grades are for the catalog's, in queries with at least `CLICKS`
+clicks on these.
 """
 
 from __future__ import annotations
@@ -127,25 +129,30 @@ def _graded(
     dropped: Counter[str] = Counter()
     by_query: dict[str, list[int]] = {}
     clicks: Counter[str] = Counter()
+    best: dict[str, float] = {}
     for number, (query, product) in enumerate(pairs):
-        clicks[query] += int(model.clicks[number])
+        told = model.examined[number] >= EXAMINED
+        if told:
+            best[query] = max(best.get(query, 0.0), float(model.attractiveness[number]))
         if product not in catalog:
             dropped["products that the catalog lacks"] += 1
-        elif model.examined[number] < EXAMINED:
+        elif not told:
             dropped[f"products with fewer than {EXAMINED:g} looks"] += 1
         else:
             by_query.setdefault(query, []).append(number)
+            clicks[query] += int(model.clicks[number])
     rows = []
     for query in sorted(by_query):
         numbers = by_query[query]
         if clicks[query] < CLICKS:
             dropped[f"products of queries with fewer than {CLICKS} clicks"] += len(numbers)
             continue
-        best = max(model.attractiveness[number] for number in numbers)
         for number in sorted(numbers, key=lambda n: (-model.attractiveness[n], pairs[n][1])):
             value = float(model.attractiveness[number])
-            grade = next(grade for least, grade in STEPS if value / best >= least)
             views, times = int(model.views[number]), int(model.clicks[number])
+            # What nobody clicked has the average product's attractiveness at most, by the prior.
+            share = value / best[query] if times else 0.0
+            grade = next(grade for least, grade in STEPS if share >= least)
             rows.append((query, pairs[number][1], grade, value, views, times))
     return rows, dict(dropped)
 

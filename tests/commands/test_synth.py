@@ -53,6 +53,36 @@ def test_clicks_become_a_file_of_their_own_and_no_judgment(
     assert found["method"] == "pbm" and found["examination"]["1"] == 1.0
 
 
+def test_no_product_is_exact_by_clicks_on_another_that_is_gone(
+    workspace: Path, tmp_path: Path, rankbench
+) -> None:
+    def grades(*more: tuple[str, int, int]) -> dict[tuple[str, str], tuple[str, str]]:
+        rows = [("hose", "p09", turn % 2 + 1, turn % 3 == 0) for turn in range(60)]
+        rows += [("hose", "p10", 2 - turn % 2, turn % 6 == 0) for turn in range(60)]
+        for product, times, every in more:
+            for turn in range(times):
+                clicked = every > 0 and turn % every == 0
+                rows.append(("tent", product, turn % 2 + 1, clicked))
+        lines = [f"{q},{p},{at},{int(clicked)}" for q, p, at, clicked in rows]
+        path = tmp_path / "log.csv"
+        path.write_text("query,product_id,position,clicked\n" + "\n".join(lines))
+        assert rankbench("import", "clicks", path, "-w", workspace).code == 0
+        found = csv.DictReader((workspace / "clicks" / "clicks-log.csv").open())
+        return {(row["query"], row["product_id"]): (row["label"], row["clicks"]) for row in found}
+
+    # All of the query's clicks went to what the catalog lacks: it tells nothing of the others.
+    told = grades(("gone", 60, 1), ("p01", 60, 0), ("p02", 60, 0))
+    assert {query for query, _ in told} == {"hose"}
+    # The best is the query's, not the best of what is left: three clicks of 60 beside it are few.
+    told = grades(("gone", 60, 1), ("p01", 60, 20), ("p02", 60, 0))
+    assert told["tent", "p01"] == ("I", "3") and told["tent", "p02"] == ("I", "0")
+    told = grades(("p01", 60, 20), ("p02", 60, 0))
+    assert told["tent", "p01"] == ("E", "3")
+    # One that nobody clicked has what the prior gives it, however near that comes to the best.
+    told = grades(("p01", 60, 20), ("p02", 12, 0))
+    assert told["tent", "p02"] == ("I", "0")
+
+
 def test_a_click_log_that_lacks_something_is_told_what(
     workspace: Path, tmp_path: Path, rankbench
 ) -> None:
