@@ -20,7 +20,7 @@ from engine.evaluation.pair_cosines import Fields, Pair, cosine_pairs
 from engine.experiments.store import Store
 from engine.index.matrix import VectorMatrix, best
 from engine.measures.query import measure_search
-from engine.training.outcome import Report, ShouldStop
+from engine.training.outcome import Cancelled, Report, ShouldStop
 from engine.training.recipe import Recipe
 from engine.training.rows import NOTHING, Products
 from engine.training.train import BaseVectors, train
@@ -68,7 +68,11 @@ def run_fold(
     report: Report,
     stop: ShouldStop,
 ) -> None:
-    """Train on the other folds, rank this one's queries, keep the scores."""
+    """Train on the other folds, rank this one's queries, keep the scores.
+
+    Raises:
+        Cancelled: nothing of this fold is kept.
+    """
     began = time.monotonic()
     held_out = [q for q in setting.queries.values() if setting.fold_of[q.query_id] == fold]
     rest = [q for q in setting.queries.values() if setting.fold_of[q.query_id] != fold]
@@ -89,6 +93,8 @@ def run_fold(
             gains=setting.gains,
             device=device,
         )
+        if result.cancelled is not None:  # the best so far are not what the recipe makes
+            raise Cancelled
         trained = time.monotonic()
         encoder = load_encoder(result.path, device)
         ids = list(setting.base[0])

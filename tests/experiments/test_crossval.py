@@ -195,6 +195,25 @@ def test_a_rerun_goes_on_from_the_folds_that_ended(
     assert again.per_query == result.per_query
 
 
+def test_a_fold_stopped_while_it_trained_is_not_kept(
+    tiny_encoder_dir: Path, tiny_texts: Texts, queries: Queries, tmp_path: Path
+) -> None:
+    """What a stopped run has by then is an encoder, but not the recipe's."""
+    recipe = load_recipe("adapter").with_set(["epochs=20", "dev_products=60", "batch_size=8"])
+    events: list[dict[str, Any]] = []
+
+    def run(**more: Any) -> Any:
+        return crossval(
+            recipe, tiny_encoder_dir, tiny_texts, queries, tmp_path, folds=10, devices=["cpu"],
+            progress=events.append, **more,
+        )  # fmt: skip
+
+    with pytest.raises(Cancelled):
+        run(should_stop=lambda: any(event.get("phase") == "dev" for event in events))
+    assert any(event.get("phase") == "dev" for event in events)
+    assert not list(tmp_path.glob("fold*"))
+
+
 def test_judgments_without_a_right_product_are_told_at_once(
     tiny_encoder_dir: Path, tiny_texts: Texts, recipe: Recipe, tmp_path: Path
 ) -> None:
