@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -242,7 +243,7 @@ def _check_setting(path: Path, key: str, value: Any) -> None:
     """Refuse a value of the wrong kind or out of range, naming the line to mend."""
 
     def number(item: object) -> bool:
-        return isinstance(item, (int, float)) and not isinstance(item, bool) and item >= 0
+        return type(item) in (int, float) and 0 <= item < math.inf
 
     default = getattr(Settings(), key)
     if isinstance(default, Mapping):

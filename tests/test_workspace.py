@@ -37,6 +37,7 @@ def test_a_second_workspace_in_one_place_is_refused(tmp_path: Path) -> None:
         ("version = 99", "newer"),
         ("version = [", "cannot be read"),
         ('rbo_p = "x"', "rbo_p"),
+        ("unchanged = inf", "unchanged"),
         ("rbo_p = 1.0", "rbo_p"),
         ("baseline = 5", "baseline"),
         ("gains = 3", "gains"),

@@ -8,6 +8,7 @@ The best of many trials on few queries is best partly by luck: only unseen queri
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-from engine.errors import RankbenchError
+from engine.errors import RankbenchError, UsageError
 from engine.evaluation.intervals import Delta, paired_delta
 from engine.experiments.experiment import Experiment, check_settings
 from engine.experiments.store import held
@@ -39,10 +40,17 @@ class Budget:
         trials: in all, those of earlier runs included; None for no end.
         seconds: of this run: no trial begins that would not be over by then, as far as the median
             of the others tells, but one always does. None for no end.
+
+    Raises:
+        UsageError: seconds that are no finite number above 0.
     """
 
     trials: int | None = None
     seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.seconds is not None and not 0 < self.seconds < math.inf:
+            raise UsageError(f"{self.seconds} seconds are no budget.", "Give a time above 0.")
 
 
 @dataclass(frozen=True, slots=True)

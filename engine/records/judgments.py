@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +22,7 @@ from engine.catalog.queries import (
     judgments_hash,
     weight_of,
 )
+from engine.errors import UsageError
 from engine.records.judgment_files import RAW_SCALES, SourceFile, read_file, targets_of
 from engine.records.logs import SearchLogs
 
@@ -88,9 +90,14 @@ class Records(SearchLogs):
 
         Returns:
             The import's number, and which of the file's query ids are others here.
+
+        Raises:
+            UsageError: the weight is no finite number above 0.
         """
         from engine.catalog.query_ids import joined_and_renamed, place_queries
 
+        if not 0 < weight < math.inf:
+            raise UsageError(f"A weight of {weight} counts nothing.", "Give one above 0.")
         digest = _sha256(Path(source))
         with self._transaction() as connection:
             # The ids of an import taken back too: they keep their queries, and these their splits.

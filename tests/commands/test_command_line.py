@@ -37,6 +37,22 @@ def test_every_command_explains_itself(name: str, rankbench: Any) -> None:
             assert parameter.help, f"{name} {parameter.name} has no help"
 
 
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf"])
+def test_no_number_that_is_none_gets_in(workspace: Path, rankbench: Any, text: str) -> None:
+    numbers = []
+    for module, _ in COMMANDS.values():
+        for option in importlib.import_module(f"workbench.commands.{module}").command.params:
+            if isinstance(option.type, type(click.FLOAT)):
+                numbers.append(option.opts[0])
+                with pytest.raises(click.BadParameter):
+                    option.type.convert(text, option, None)
+    assert {"--weight", "--minutes"} <= set(numbers)
+    asked = ["import", "judgments", workspace / "no.csv", "--weight", text, "-w", workspace]
+    rankbench(*asked).assert_error(2, "--weight")
+    asked = ["sweep", "--recipe", "adapter", "--minutes", text, "-w", workspace]
+    rankbench(*asked).assert_error(2, "--minutes")
+
+
 def test_no_command_is_a_stranger() -> None:
     files = {path.stem for path in (ROOT / "workbench" / "commands").glob("*.py")}
     with_command = {

@@ -272,6 +272,13 @@ def test_time_ends_it_but_never_before_a_trial(experiment: Experiment, tmp_path:
     assert 2 <= len(found.trials) < 40 and time.monotonic() - began < 60
 
 
+def test_a_time_that_is_none_is_refused() -> None:
+    """A sweep by it would have no end."""
+    for seconds in (float("nan"), float("inf"), -1.0):
+        with pytest.raises(UsageError, match="no budget"):
+            Budget(None, seconds)
+
+
 def test_too_few_dev_queries_are_said_before_anything(
     experiment: Experiment, tmp_path: Path
 ) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
 
 from engine.catalog.queries import JudgedQuery
+from engine.errors import UsageError
 from engine.formats.judgments import read_judgments
 from engine.records import Records
 from engine.training.recipe import load_recipe
@@ -49,6 +51,12 @@ def test_an_order_counts_evenly_from_one_to_nothing(tmp_path: Path) -> None:
     found = imported(tmp_path, ("order.csv", text, 1.0))
     assert found["shoe"].targets == pytest.approx({"a": 1.0, "b": 0.5, "c": 0.0})
     assert found["hat"].targets == {"d": 1.0}
+
+
+@pytest.mark.parametrize("weight", [math.nan, math.inf, 0.0])
+def test_a_weight_that_is_none_is_not_kept(tmp_path: Path, weight: float) -> None:
+    with pytest.raises(UsageError, match="counts nothing"):
+        imported(tmp_path, ("a.csv", HEAD + "hat,a,E\n", weight))
 
 
 def test_a_files_weight_is_how_often_its_rows_are_trained_on(tmp_path: Path) -> None:

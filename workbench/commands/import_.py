@@ -13,7 +13,7 @@ from engine.making.make import add_judgments, name_queries
 from engine.workspace import Workspace
 from workbench.commands import findings
 from workbench.commands.hints import hint
-from workbench.commands.options import json_option, with_workspace
+from workbench.commands.options import Finite, json_option, with_workspace
 from workbench.commands.output import count, emit_json, facts, safe, say
 from workbench.commands.verdicts import when
 
@@ -32,7 +32,7 @@ from workbench.commands.verdicts import when
 )
 @click.option(
     "--weight",
-    type=click.FloatRange(0, 100, min_open=True),
+    type=Finite(0, 100, min_open=True),
     default=1.0,
     help="How often the file's judgments count in training: 2 twice, .5 half of them.",
 )

@@ -16,7 +16,7 @@ from workbench.commands.following import painter
 from workbench.commands.hints import copyable, hint, place_of
 from workbench.commands.interrupt import interruptible
 from workbench.commands.jobs import duration
-from workbench.commands.options import json_option, with_workspace
+from workbench.commands.options import Finite, json_option, with_workspace
 from workbench.commands.output import (
     count,
     emit_json,
@@ -53,7 +53,7 @@ _STATES = {"complete": "", "pruned": "pruned", "failed": "failed"}
 )
 @click.option(
     "--minutes",
-    type=click.FloatRange(0, min_open=True),
+    type=Finite(0, min_open=True),
     help="Begin no trial that would not be over by then.",
 )
 @click.option(
