@@ -3,7 +3,8 @@
 UBI events (JSON lines): an `impression` row for each product shown, a `click` row for each click,
 both with `event_attributes.object.object_id`, `event_attributes.position.ordinal` and a `query_id`
 that joins them. Or a table with a row for each product shown: query, product_id, position, clicked
-(0 or 1). Positions that begin at 0 are counted from 1, for each UBI application by itself.
+(0 or 1); or with counts: impressions (views of the product at that position) and clicks. Positions
+that begin at 0 are counted from 1, for each UBI application by itself.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,21 +30,25 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "position": ("position", "rank", "ordinal", "pos"),
     "clicked": ("clicked", "click", "clicks", "is_click", "was_clicked"),
 }
+_VIEWS = {"views": ("impressions", "impression_count", "n_impressions", "views")}
+_YES, _NO = ("true", "yes", "y", "t"), ("false", "no", "n", "f", "", "null", "none", "nan")
 _SHOWN, _CLICKED = "impression", "click"
 _NEEDED = (
     "Impressions and clicks both need query_id, event_attributes.object.object_id and "
-    "event_attributes.position.ordinal; or give a table with query, product_id, position, clicked."
+    "event_attributes.position.ordinal; or give a table with query, product_id, position and "
+    "clicked, or impressions and clicks."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One product as it was shown once; position from 1."""
+    """One product at one position, from 1: how often it was shown there, and of these clicked."""
 
     query: str
     product_id: str
     position: int
-    clicked: bool
+    views: int
+    clicks: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +74,9 @@ def read_clicks(path: Path) -> ClickLog:
     """Read a click log.
 
     Raises:
-        RankbenchError: an unreadable file, or one without impressions, clicks or positions; the
-            message says which is missing.
+        RankbenchError: an unreadable file, or one without impressions, clicks or positions, or
+            with clicks that are neither 0 or 1 nor counted beside impressions; the message says
+            which.
     """
     table = load_table(Path(path))
     if {"action_name", "query_id"} <= set(table.frame.columns):
@@ -84,13 +90,24 @@ def read_clicks(path: Path) -> ClickLog:
             "Give UBI events, or a table with query, product_id, position and clicked (0 or 1), a "
             "row for each product shown.",
         )
-    columns = (table.frame[found[name]].to_list() for name in NAMES)
-    rows = zip(*columns, strict=True)
-    return _gathered(((q, p, _whole(at), _yes(c), "") for q, p, at, c in rows), "table", {}, path)
+    query, product, position, clicked = (table.frame[found[name]].to_list() for name in NAMES)
+    counted = match_names(table.frame.columns, _VIEWS).get("views")
+    if counted is None:
+        views, clicks = [1] * len(query), [_one(text, found["clicked"], path) for text in clicked]
+    else:
+        # An outer join leaves the clicks of what nobody clicked empty.
+        views = [_whole(text) for text in table.frame[counted]]
+        clicks = [_whole(text or "0") for text in clicked]
+    rows = zip(query, product, map(_whole, position), views, clicks, strict=True)
+    log = _gathered(((*row, "") for row in rows), "table", {}, path)
+    if counted is None:
+        return log
+    note = f"A table of counts: its {counted} are views, its {found['clicked']} the clicks of them."
+    return replace(log, notes=(note, *log.notes))
 
 
-Row = tuple[str | None, str | None, int | None, bool, str]
-"""Query, product, position, clicked, application."""
+Row = tuple[str | None, str | None, int | None, int | None, int | None, str]
+"""Query, product, position, views, clicks, application."""
 
 
 def _of_ubi(frame: pl.DataFrame, path: Path) -> ClickLog:
@@ -106,14 +123,14 @@ def _of_ubi(frame: pl.DataFrame, path: Path) -> ClickLog:
             clicks.append(key)
         elif key not in shown:
             query = row["user_query"] or texts.get(key[0])
-            shown[key] = [query, key[1], row["position"], False, row["application"]]
+            shown[key] = [query, key[1], row["position"], 1, 0, row["application"]]
         else:
             counts["again"] += 1
     _check(counts, path)
     dropped: Counter[str] = Counter()
     for key in clicks:
         if key in shown:
-            shown[key][3] = True
+            shown[key][4] = 1
         else:
             dropped["clicks on a product whose impression the file does not hold"] += 1
     if counts["again"]:
@@ -156,26 +173,28 @@ def _gathered(rows: Any, kind: str, dropped: Mapping[str, int], path: Path) -> C
     lost: Counter[str] = Counter(dropped)
     kept: list[Row] = []
     for row in rows:
-        query, product, position = row[:3]
+        query, product, position, views, clicks, _ = row
         if not clean_query(query or "") or not product:
             lost["impressions without a query or a product"] += 1
         elif position is None or position < 0:
             lost["impressions without a position"] += 1
+        elif views is None or clicks is None or not 0 <= clicks <= views or not views:
+            lost["rows without impressions, or with more clicks than these"] += 1
         else:
             kept.append(row)
     if not kept:
         raise RankbenchError(f"{path} holds no product shown at a position.", _NEEDED)
-    if not any(row[3] for row in kept):
+    if not any(row[4] for row in kept):
         raise RankbenchError(f"{path} shows {len(kept):,} products and no click on one.", _NEEDED)
-    from_zero = {row[4] for row in kept if row[2] == 0}
+    from_zero = {row[5] for row in kept if row[2] == 0}
     spelled: dict[str, Counter[str]] = {}
     shown = []
-    for query, product, position, clicked, application in kept:
+    for query, product, position, views, clicks, application in kept:
         text = clean_query(query or "")
         key = normalise_query(text)
-        spelled.setdefault(key, Counter())[text] += 1
+        spelled.setdefault(key, Counter())[text] += views
         at = int(position or 0) + (application in from_zero)
-        shown.append(Shown(key, str(product), at, clicked))
+        shown.append(Shown(key, str(product), at, views, clicks))
     notes = ("Positions begin at 0 in it; they are counted from 1.",) if from_zero else ()
     spellings = {key: said.most_common(1)[0][0] for key, said in spelled.items()}
     return ClickLog(tuple(shown), spellings, kind, dict(lost), notes)
@@ -213,13 +232,25 @@ def _text(told: Mapping[str, Any], outer: str, inner: str) -> str | None:
 
 
 def _whole(text: str | None) -> int | None:
+    """The whole number that a text is; None for others, an average too."""
     try:
-        return int(float(text)) if text is not None else None
-    except (ValueError, OverflowError):
+        number = float(text) if text is not None else 0.5
+        return int(number) if number.is_integer() else None
+    except ValueError:
         return None
 
 
-def _yes(text: str | None) -> bool:
+def _one(text: str | None, column: str, path: Path) -> int:
+    """1 for a click, 0 for none.
+
+    Raises:
+        RankbenchError: it is a count, or anything else.
+    """
     said = (text or "").strip().lower()
     number = _whole(said)
-    return number > 0 if number is not None else said in ("true", "yes", "y", "t")
+    if number in (0, 1) or said in (*_YES, *_NO):
+        return int(number == 1 or said in _YES)
+    raise RankbenchError(
+        f"{path} holds {text!r} in {column}, where a row for each product shown has 0 or 1.",
+        "For a table of counts give impressions beside clicks, by query, product_id and position.",
+    )

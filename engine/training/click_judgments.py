@@ -80,7 +80,7 @@ def judge_by_clicks(ws: Workspace, file: Path) -> ClickFindings:
     if not rows:
         reasons = "; ".join(f"{count:,} {why}" for why, count in {**log.dropped, **dropped}.items())
         raise RankbenchError(
-            f"{file} gives no judgment: {len(log.shown):,} products shown, "
+            f"{file} gives no judgment: {int(model.views.sum()):,} products shown, "
             f"{int(model.clicks.sum()):,} clicked, but {reasons}.",
             f"A query needs {CLICKS} clicks, a product {EXAMINED:g} looks: give a longer log.",
         )
@@ -95,7 +95,7 @@ def judge_by_clicks(ws: Workspace, file: Path) -> ClickFindings:
     return ClickFindings(
         path,
         model.method,
-        len(log.shown),
+        int(model.views.sum()),
         int(model.clicks.sum()),
         dict(zip(model.positions.tolist(), model.examination.round(4).tolist(), strict=True)),
         len(rows),
@@ -118,8 +118,9 @@ def estimate(log: ClickLog) -> tuple[list[tuple[str, str]], ClickModel]:
     numbers: dict[tuple[str, str], int] = {}
     pair = [numbers.setdefault((row.query, row.product_id), len(numbers)) for row in log.shown]
     positions = [row.position for row in log.shown]
-    clicked = [row.clicked for row in log.shown]
-    return list(numbers), fit_clicks(np.array(pair), np.array(positions), np.array(clicked))
+    clicks = [row.clicks for row in log.shown]
+    views = np.array([row.views for row in log.shown], np.float64)
+    return list(numbers), fit_clicks(np.array(pair), np.array(positions), np.array(clicks), views)
 
 
 def _graded(

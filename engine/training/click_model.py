@@ -48,16 +48,21 @@ class ClickModel:
     iterations: int = 0
 
 
-def fit_clicks(pair: np.ndarray, position: np.ndarray, clicked: np.ndarray) -> ClickModel:
+def fit_clicks(
+    pair: np.ndarray,
+    position: np.ndarray,
+    clicked: np.ndarray,
+    shown: np.ndarray | None = None,
+) -> ClickModel:
     """Estimate the model from products shown.
 
     Args:
         pair: [n] numbers from 0 of (query, product); position: [n] any whole numbers; clicked: [n]
-            bool, with a click among them.
+            bool or clicks, with one among them; shown: [n] of how many views, else of one each.
     """
     positions, at = np.unique(position, return_inverse=True)
     cells, inverse = np.unique(pair * len(positions) + at, return_inverse=True)
-    views = np.bincount(inverse).astype(np.float64)
+    views = np.bincount(inverse, weights=shown).astype(np.float64)
     clicks = np.bincount(inverse, weights=clicked.astype(np.float64))
     which, where = cells // len(positions), cells % len(positions)
     pairs = int(pair.max()) + 1

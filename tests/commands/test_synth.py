@@ -53,6 +53,40 @@ def test_clicks_become_a_file_of_their_own_and_no_judgment(
     assert found["method"] == "pbm" and found["examination"]["1"] == 1.0
 
 
+def test_counts_of_impressions_and_clicks_say_what_their_rows_say(
+    workspace: Path, shown: Path, tmp_path: Path, rankbench
+) -> None:
+    def judged(path: Path) -> tuple[dict, str]:
+        found = rankbench("import", "clicks", path, "-w", workspace, "--json").json
+        return found, Path(found["path"]).read_text()
+
+    rows, by_rows = judged(shown)
+    counts: dict[tuple[str, str, str], list[int]] = {}
+    for row in csv.DictReader(shown.open()):
+        cell = counts.setdefault((row["query"], row["product_id"], row["position"]), [0, 0])
+        cell[0] += 1
+        cell[1] += int(row["clicked"])
+    path = tmp_path / "shown-counted.csv"
+    lines = [f"{q},{p},{at},{n},{k or ''}" for (q, p, at), (n, k) in counts.items()]
+    path.write_text("\n".join(["query,product_id,position,impressions,clicks", *lines]))
+    counted, by_counts = judged(path)
+    assert by_counts == by_rows
+    for key in ("shown", "clicks", "examination", "grades"):
+        assert counted[key] == rows[key]
+    assert "its impressions are views" in counted["notes"][0]
+    assert counted["notes"][1:] == rows["notes"]
+    path.write_text("\n".join([path.read_text(), "hose,p09,1,5,6", "hose,p09,2,0,0"]))
+    more = "rows without impressions, or with more clicks than these"
+    assert judged(path)[0]["dropped"][more] == 2
+    # Counts without the impressions are no clicks of one view each.
+    path.write_text("query,product_id,position,clicks\nhose,p09,1,20\nhose,p10,2,1\n")
+    told = rankbench("import", "clicks", path, "-w", workspace)
+    told.assert_error(1, "'20' in clicks", "give impressions")
+    # An average position is no place.
+    path.write_text("query,product_id,position,clicked\nhose,p09,1.5,1\n")
+    rankbench("import", "clicks", path, "-w", workspace).assert_error(1, "at a position")
+
+
 def test_no_product_is_exact_by_clicks_on_another_that_is_gone(
     workspace: Path, tmp_path: Path, rankbench
 ) -> None:

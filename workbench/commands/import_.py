@@ -59,8 +59,9 @@ def command(
     judged query (or its id) a line, which --set NAME makes a set. log: what people searched for
     (UBI JSON lines, a table with a query column and maybe one of counts, or one search a line);
     the counts of the newest log are the weights of the judged queries. clicks: UBI impressions and
-    clicks with positions, or a table of query, product_id, position, clicked; the grades that a
-    click model makes of them go into a file of their own, beside the judgments.
+    clicks with positions, or a table of query, product_id, position, clicked (or, counted,
+    impressions and clicks); the grades that a click model makes of them go into a file of their
+    own, beside the judgments.
 
     Nothing is overwritten: the newest judgment of a query and product counts, and with --undo, in
     the place of FILE, what the newest import of judgments, or log, replaced counts again.

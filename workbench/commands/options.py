@@ -17,6 +17,7 @@ from workbench.commands.output import say
 
 Function = Callable[..., Any]
 
+
 class Finite(click.FloatRange):
     """A range of numbers: click's own lets NaN through, which lies in none."""
 
