@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.catalog.normalise import normalise_query
 from engine.catalog.queries import JudgedQuery
 from engine.catalog.template import content_hashes
 from engine.encoders.cross_encoder import score_pairs
@@ -47,7 +46,7 @@ class Setting:
         rankers: the student first; their best give the candidates.
         prepare: makes the rankers ready for many queries at once.
         texts: product id -> rendered text, the whole catalog.
-        seen: normalised queries that the teacher was trained or chosen on.
+        seen, student_seen: normalised queries that each was trained or chosen on.
     """
 
     teacher: CrossEncoder
@@ -55,6 +54,7 @@ class Setting:
     prepare: Callable[[Sequence[str]], None]
     texts: Mapping[str, str]
     seen: frozenset[str] = frozenset()
+    student_seen: frozenset[str] = frozenset()
 
 
 def check_teacher(
@@ -66,7 +66,7 @@ def check_teacher(
     report: Report,
     should_stop: ShouldStop,
 ) -> Check:
-    """The teacher against the student on the dev queries that the teacher was not trained on.
+    """The teacher against the student on the dev queries that the teacher has not seen.
 
     Args:
         accept: let a teacher pass that does not beat the student, or cannot be compared.
@@ -74,27 +74,28 @@ def check_teacher(
     Raises:
         RankbenchError: it does not pass; the message holds both numbers.
     """
-    asked = [query for query in dev_queries if normalise_query(query.query) not in setting.seen]
-    setting.prepare([query.query for query in asked])
+    setting.prepare([query.query for query in dev_queries])
     found = check(
         setting.teacher,
-        asked,
+        dev_queries,
         setting.rankers,
         setting.texts,
         gains,
         report=report,
         should_stop=should_stop,
+        seen=setting.seen,
+        student_seen=setting.student_seen,
     )
     report({"event": "log", "message": say_check(found.to_json())})
     if found.beats or accept:
         return found
     how = "`--accept-teacher` scores with it all the same, and the card says so ever after"
-    n = len(found.query_ids)
-    if n < MIN_QUERIES:
+    if not found.enough:
+        seen = f" ({found.left_out} it was trained or chosen on)" if found.left_out else ""
         raise RankbenchError(
-            f"The teacher cannot be checked: {n} dev queries that it was not trained on can be "
-            f"scored, {MIN_QUERIES} are needed.",
-            f"Judge more queries; {how}.",
+            f"The teacher cannot be checked: {len(found.query_ids)} dev queries that it was not "
+            f"trained on can be scored, {MIN_QUERIES} are needed{seen}.",
+            f"Judge more queries{', or give another teacher' if seen else ''}; {how}.",
         )
     raise RankbenchError(
         f"The teacher does not beat the student: {say_check(found.to_json())}.",
@@ -105,12 +106,22 @@ def check_teacher(
 def say_check(found: Mapping[str, Any]) -> str:
     """Both scores, their difference, its interval and n, in one line; of `Check.to_json()`."""
     if not found.get("n"):
-        return "no dev query to compare teacher and student on"
+        return "; ".join(["no dev query to compare teacher and student on", *say_seen(found)])
     line = f"teacher {found['teacher']:.3f}, student {found['student']:.3f}"
     line += f", difference {found['delta']:+.3f}"
     if found.get("low") is not None:
         line += f" ({found['low']:+.3f} to {found['high']:+.3f})"
-    return f"{line}, {found['measure']}, dev n {found['n']}"
+    return "; ".join([f"{line}, {found['measure']}, dev n {found['n']}", *say_seen(found)])
+
+
+def say_seen(found: Mapping[str, Any]) -> list[str]:
+    """What of the dev queries either had seen, of `Check.to_json()`."""
+    told = []
+    if left := found.get("left_out"):
+        told.append(f"{left:,} left out, on which the teacher was trained or chosen")
+    if seen := found.get("favoured"):
+        told.append(f"on {seen:,} of them the student was trained or chosen, which favours it")
+    return told
 
 
 def score_log(

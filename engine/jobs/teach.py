@@ -80,6 +80,7 @@ def run(context: Context) -> dict[str, Any]:
         base_name=begun,
         data={"catalog": catalog, "template": ws.settings.template},
         checkpoints=context.directory / CHECKPOINTS,
+        student_seen=base.card.seen_queries() if base.card else (),
     )
     card = taught.card
     return {

@@ -7,13 +7,13 @@ are among them, so its score over the candidates is its catalog NDCG@10.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.catalog.normalise import clean_query
+from engine.catalog.normalise import clean_query, normalise_query
 from engine.catalog.queries import JudgedQuery
 from engine.encoders.cross_encoder import score_pairs
 from engine.evaluation.intervals import Delta, paired_delta
@@ -35,11 +35,15 @@ Ranker = Callable[[str], Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A teacher against its student on judged queries that neither was trained on.
+    """A teacher against its student on judged queries that the teacher has not seen.
 
     Attributes:
         query_ids: [n]; student, teacher: NDCG@10 of each over the same candidates, [n].
         pairs: (query, product) pairs scored; seconds: that this took.
+        left_out: queries that the teacher was trained or chosen on, not among the n.
+        favoured: of the n, those that the student was trained or chosen on. They favour it: a
+            teacher that beats it there all the same may be believed, one that does not may yet be
+            the better one.
     """
 
     query_ids: tuple[str, ...]
@@ -47,6 +51,8 @@ class Check:
     teacher: tuple[float, ...]
     pairs: int
     seconds: float
+    left_out: int = 0
+    favoured: int = 0
 
     @property
     def delta(self) -> Delta:
@@ -54,9 +60,14 @@ class Check:
         return paired_delta(self.student, self.teacher, bound=1.0)
 
     @property
+    def enough(self) -> bool:
+        """Whether the queries are enough to say anything."""
+        return len(self.query_ids) >= MIN_QUERIES
+
+    @property
     def beats(self) -> bool:
         """Whether the teacher's mean is above the student's, over enough queries to ask."""
-        return len(self.query_ids) >= MIN_QUERIES and (self.delta.mean or 0.0) > 0.0
+        return self.enough and (self.delta.mean or 0.0) > 0.0
 
     def to_json(self) -> dict[str, Any]:
         delta = self.delta
@@ -69,6 +80,8 @@ class Check:
             "low": delta.low,
             "high": delta.high,
             "pairs": self.pairs,
+            "left_out": self.left_out,
+            "favoured": self.favoured,
             "per_query": {
                 query: [round(a, 5), round(b, 5)]
                 for query, a, b in zip(self.query_ids, self.student, self.teacher, strict=True)
@@ -91,18 +104,26 @@ def check(
     *,
     report: Report,
     should_stop: ShouldStop,
+    seen: Collection[str] = (),
+    student_seen: Collection[str] = (),
 ) -> Check:
     """Rerank every query's candidates by the teacher; the student is the first of `rankers`.
 
     Queries without a judged product of positive gain in the catalog are left out.
 
+    Args:
+        seen: normalised queries that the teacher was trained or chosen on, which are left out;
+            student_seen: those of the student, which are counted.
+
     Raises:
         Cancelled: the person asked for it.
     """
     began = time.monotonic()
-    scored = [
+    useful = [
         query for query in queries if clean_query(query.query) and _ideal(query, texts, gains)
     ]
+    scored = [query for query in useful if normalise_query(query.query) not in seen]
+    favoured = sum(normalise_query(query.query) in student_seen for query in scored)
     before, after, pairs = [], [], 0
     for number, query in enumerate(scored):
         check_stop(should_stop)
@@ -126,7 +147,9 @@ def check(
             }
         )
     ids = tuple(query.query_id for query in scored)
-    return Check(ids, tuple(before), tuple(after), pairs, time.monotonic() - began)
+    spent = time.monotonic() - began
+    left_out = len(useful) - len(scored)
+    return Check(ids, tuple(before), tuple(after), pairs, spent, left_out, favoured)
 
 
 def _ideal(query: JudgedQuery, texts: Mapping[str, str], gains: Mapping[str, float]) -> list[float]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -34,7 +34,7 @@ from engine.training.examples import queries_hash
 from engine.training.finish import lineage
 from engine.training.outcome import Report, ShouldStop, check_stop
 from engine.training.recipe import Recipe
-from engine.training.reranking import MIN_QUERIES, Check, Ranker, check
+from engine.training.reranking import Check, Ranker, check
 from engine.training.teacher_rows import GradedList, graded_lists, lists_hash
 from engine.workspace import DEFAULT_GAINS
 
@@ -108,15 +108,17 @@ def teach(
     data: Mapping[str, str] | None = None,
     checkpoints: Path | None = None,
     device: str | None = None,
+    student_seen: Collection[str] = (),
 ) -> Taught:
     """Train a cross-encoder and save it in `out_dir`.
 
     The last step's weights are kept: nothing is chosen on dev, so that its score there is one of
-    queries it never saw.
+    queries it never saw. What `start` had seen of dev is left out.
 
     Args:
         start: an encoder's directory, whose transformer it begins with, or a cross-encoder's.
         rankers: the student first; they give unjudged negatives, and candidates for the dev score.
+        student_seen: normalised queries that the student was trained or chosen on.
         report, should_stop, gains, data, checkpoints: as `engine.training.train.train`.
 
     Raises:
@@ -146,11 +148,21 @@ def teach(
     trained = time.monotonic() - began
     found = None
     if rankers:
-        found = check(model, dev_queries, rankers, texts, gains, report=report, should_stop=stop)
-        found = found if len(found.query_ids) >= MIN_QUERIES else None
+        found = check(
+            model,
+            dev_queries,
+            rankers,
+            texts,
+            gains,
+            report=report,
+            should_stop=stop,
+            seen=set(origin["inherited_queries"]),
+            student_seen=student_seen,
+        )
     report({"event": "progress", "phase": "saving", "step": 0, "steps": 0})
     used = [query for query in train_queries if query.query_id in _ids(lists)]
-    card = _card(recipe, run_seed, used, lists, found)
+    told = found if found and found.enough else None
+    card = _card(recipe, run_seed, used, lists, told, found.left_out if found else 0)
     card = replace(
         card,
         **origin,
@@ -159,7 +171,7 @@ def teach(
         seconds=round(trained, 2),
     )
     save_teacher(model, out_dir, card, lists[0])
-    return Taught(out_dir, card, found)
+    return Taught(out_dir, card, told)
 
 
 def _begin(start: Path, recipe: Recipe, seed: int, device: str | None) -> CrossEncoder:
@@ -184,6 +196,7 @@ def _card(
     queries: Sequence[JudgedQuery],
     lists: Sequence[GradedList],
     found: Check | None,
+    left_out: int,
 ) -> Card:
     what = recipe.to_json()
     what.pop("summary")
@@ -197,6 +210,8 @@ def _card(
         note += "; too few dev queries to compare it with the encoder"
     elif not found.beats:
         note += "; it does not beat the encoder on dev"
+    if left_out:
+        note += f"; {left_out:,} dev queries left out: what it began with had seen them"
     return Card(
         name=recipe.name,
         recipe=what,

@@ -112,8 +112,16 @@ def test_a_teacher_that_does_not_beat_its_student_is_refused_with_both_numbers(
     # What it was trained on says nothing of it: too few queries are left to ask.
     seen = replace(setting, seen=frozenset(query.query for query in dev[:4]))
     assert len(ask(seen, accept=True).query_ids) == 4
-    with pytest.raises(RankbenchError, match="cannot be checked: 4 dev queries"):
+    with pytest.raises(RankbenchError, match="cannot be checked: 4 dev queries") as caught:
         ask(seen)
+    assert "4 it was trained or chosen on" in caught.value.what
+    assert "another teacher" in caught.value.todo
+    # What the student has seen stays, and is counted: it speaks against the teacher.
+    known = frozenset(query.query for query in dev[:3])
+    with pytest.raises(RankbenchError, match="on 3 of them the student was trained or chosen"):
+        ask(replace(setting, student_seen=known))
+    told = ask(replace(setting, student_seen=known, seen=seen.seen), accept=True).to_json()
+    assert (told["n"], told["left_out"], told["favoured"]) == (4, 4, 0)
     with pytest.raises(RankbenchError, match="cannot be checked: 0 dev queries"):
         ask(setting, queries=[])
 

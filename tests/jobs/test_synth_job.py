@@ -99,6 +99,10 @@ def test_a_teacher_a_set_and_the_students_card(
     assert {query for query, _, _ in synthetic.lists} <= {
         *again.trained_queries, "red sneakers", "purple tents",
     }  # fmt: skip
+    # A tuned student was chosen on the very queries that the teacher is checked on.
+    log.write_text("umbrella")
+    student = {**params, "accept": True, "encoder": done["encoder"]}
+    assert synth.run(context_of(ws, 6, **student))["check"]["favoured"] == 8
     # Judgments that came after the set was made: their queries are taken out.
     late = synthetic.lists[0][0]
     left = read_set(asked, tiny_texts, DISTILL, [JudgedQuery("x", late, "test", {"p000": "E"})])

@@ -66,7 +66,12 @@ def test_a_job_trains_saves_and_indexes(tiny_workspace: Workspace) -> None:
     adapter = supervise.start(
         ws, "train", {"recipe": "adapter", "base": "infonce-01", "name": "mine"}, threads=1
     )
-    assert list(supervise.follow(adapter))[-1]["encoder"] == "mine"
+    later = list(supervise.follow(adapter))
+    assert later[-1]["encoder"] == "mine"
+    # All that choose the adapter had chosen its base.
+    said = "8 of 8 dev queries trained or chose infonce-01 already"
+    assert any(said in event.get("message", "") for event in later)
+    assert not any("already: its score" in event.get("message", "") for event in events)
     card = read_card(ws.encoders_dir / "mine")
     assert card is not None and card.parents == ("infonce-01", "base")
 

@@ -167,6 +167,29 @@ def test_a_teacher_goes_on_from_a_cross_encoder_and_inherits_what_that_one_saw(
     assert "too few dev queries" in taught.card.note
 
 
+@pytest.mark.parametrize("seen", [2, 8])
+def test_what_a_teacher_began_with_had_seen_of_dev_does_not_judge_it(
+    tiny_cross_encoder_dir: Path, tiny_texts, tiny_queries, tmp_path: Path, seen: int
+) -> None:
+    import shutil
+
+    dev = part(tiny_queries, "dev")
+    start = Path(shutil.copytree(tiny_cross_encoder_dir, tmp_path / "start"))
+    known = tuple(query.query for query in dev[:seen])
+    write_card(start, Card("first", trained_queries=known[:1], selection_queries=known[1:]))
+    taught = teach(
+        teach_recipe("bce", QUICK), start, part(tiny_queries, "train"), dev, tiny_texts,
+        tmp_path / "out", base_name="first", rankers=[by_words(tiny_texts)],
+        student_seen=[dev[0].query, dev[7].query],
+    )  # fmt: skip
+    assert f"{seen} dev queries left out" in taught.card.note
+    if seen == 8:
+        assert taught.check is None and "too few dev queries" in taught.card.note
+        return
+    assert taught.check.query_ids == tuple(query.query_id for query in dev[2:])
+    assert taught.card.scores["dev"]["n"] == 6 and taught.card.scores["dev"]["favoured"] == 1
+
+
 def test_what_cannot_be_taught_is_told_before_any_training(
     tiny_encoder_dir: Path, tiny_texts, tiny_queries, tmp_path: Path
 ) -> None:

@@ -79,14 +79,18 @@ def command(
 
 def check_lines(found: dict[str, Any]) -> list[tuple[str, str]]:
     """Teacher against student, as names and values."""
+    from engine.experiments.synth import say_seen
+
+    seen = [("seen", text) for text in say_seen(found or {})]
     if not found or not found.get("n"):
-        return [("dev", "no query to compare teacher and student on")]
+        return [("dev", "no query to compare teacher and student on"), *seen]
     between = ends(found["low"], found["high"], found["n"])
     return [
         ("measure", f"{found['measure']}, dev n {found['n']}"),
         ("teacher's", number(found["teacher"])),
         ("student's", number(found["student"])),
         ("difference", f"{number(found['delta'], sign=True)} ({between})"),
+        *seen,
     ]
 
 
