@@ -14,9 +14,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.catalog.normalise import clean_query
+from engine.catalog.normalise import clean_query, normalise_query
 from engine.catalog.queries import JudgedQuery
 from engine.catalog.splits import folds_by, link
+from engine.encoders.card import read_card
 from engine.encoders.load import load_encoder
 from engine.errors import RankbenchError
 from engine.evaluation.pair_cosines import Fields
@@ -74,8 +75,8 @@ def crossval(
         progress: dicts as of `train`, with `fold`, `seed`, `run`, `runs` and `total_eta_s`.
 
     Raises:
-        RankbenchError: too few linked groups, a fold without training rows, or `out_dir` holds
-            another experiment or is another run's.
+        RankbenchError: the base has seen some of the queries, too few linked groups, a fold without
+            training rows, or `out_dir` holds another experiment or is another run's.
         Cancelled: folds that had ended stay in `out_dir`.
     """
     began = time.monotonic()
@@ -95,6 +96,7 @@ def crossval(
         raise RankbenchError(
             "Cross-validation needs a seed and a device.", "Give at least one, for example 0."
         )
+    _check_base(base_dir, queries)
     scored = _scorable(queries, texts, gains)
     if not scored:
         raise RankbenchError(
@@ -138,6 +140,23 @@ def crossval(
             unchanged=unchanged,
             by=by,
             seconds=time.monotonic() - began,
+        )
+
+
+def _check_base(base_dir: Path, queries: Sequence[JudgedQuery]) -> None:
+    """Refuse a base that has seen queries: held out of a fold, they would be none that it has not.
+
+    Leaving them out would not do: others of their groups share their products.
+    """
+    card = read_card(base_dir)
+    seen = set(card.seen_queries()) if card else set()
+    known = sum(normalise_query(query.query) in seen for query in queries)
+    if known:
+        raise RankbenchError(
+            f"The base was trained or chosen on {known:,} of the {len(queries):,} judged queries: "
+            "no fold of these would be scored by an encoder that never saw them.",
+            "Cross-validate in a workspace with the untuned base: `rankbench init DIR --catalog "
+            "FILE`; what this one does on the others, `rankbench eval --split unseen` tells.",
         )
 
 

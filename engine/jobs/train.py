@@ -18,11 +18,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from engine.catalog.normalise import normalise_query
 from engine.catalog.queries import JudgedQuery
 from engine.encoders.card import read_card, write_card
 from engine.encoders.load import layers_of
-from engine.encoders.registry import BASE, EncoderInfo, check_name, publish, resolve
+from engine.encoders.registry import BASE, check_name, publish, resolve
 from engine.errors import RankbenchError
 from engine.jobs.context import Context, Stopped, ignore_sigterm
 from engine.jobs.index import index
@@ -46,6 +45,7 @@ from engine.supervise.process import write_json
 from engine.supervise.whole import newest_step
 from engine.training.outcome import Cancelled
 from engine.training.recipe import DEFAULTS, Recipe, check_frozen, load_recipe
+from engine.training.remarks import flattered_by
 from engine.training.train import BaseVectors, TrainResult, train
 from engine.workspace import Workspace
 
@@ -124,7 +124,9 @@ def _make(context: Context, name: str) -> str:
         basket.check()
         keep_flagged(context, basket, merged)
         trained = basket.touched()
-    _say_seen(context, base, imported)
+    dev = [query.query for query in imported if query.split == "dev"]
+    if flattered := flattered_by(base.name, base.card, dev):
+        context.events.emit("log", message=flattered)
     finished = context.work / "encoder"
     teacher = teacher_of(ws, recipe)
     result = train(
@@ -154,17 +156,6 @@ def _make(context: Context, name: str) -> str:
     if result.cancelled is not None:
         _keep_cancelled(context, finished, result, fixed=bool(name))
     return put_in_place(context, finished, result.card.name, fixed=bool(name))
-
-
-def _say_seen(context: Context, base: EncoderInfo, queries: list[JudgedQuery]) -> None:
-    """Say where the base has seen what is to choose: its own score there is no unseen one."""
-    seen = set(base.card.seen_queries()) if base.card else set()
-    dev = [query for query in queries if query.split == "dev"]
-    known = sum(normalise_query(query.query) in seen for query in dev)
-    if known:
-        message = f"{known:,} of {len(dev):,} dev queries trained or chose {base.name} already: "
-        message += "its score on dev is flattered, and only unseen queries tell which is better."
-        context.events.emit("log", message=message)
 
 
 def _begun(context: Context) -> Until:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from engine.catalog.normalise import normalise_query
+from engine.encoders.card import Card
 from engine.training.basket import HELD_OUT, Basket, Group
 from engine.training.recipe import Recipe
 
@@ -45,6 +47,18 @@ def remarks(made: Basket, dropped: int, recipe: Recipe, include_test: bool) -> t
     if len(made.trained) == 1 and made.judged == 0:
         notes.append("flags of one query only: expect little beyond it")
     return tuple(notes)
+
+
+def flattered_by(base: str, card: Card | None, dev: Sequence[str]) -> str:
+    """What to say where the base has seen of what chooses among its descendants; "" for nothing."""
+    seen = set(card.seen_queries()) if card else set()
+    known = sum(normalise_query(query) in seen for query in dev)
+    if not known:
+        return ""
+    return (
+        f"{known:,} of {len(dev):,} dev queries trained or chose {base} already: its score on dev "
+        "is flattered, and only unseen queries tell which is better."
+    )
 
 
 def many(count: int, one: str, more: str) -> str:

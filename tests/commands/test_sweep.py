@@ -60,9 +60,11 @@ def test_another_base_is_swept_and_the_line_it_ends_with_trains_just_that(
     directory.mkdir()
     events = Events(directory / "events.jsonl")
     first = train.run(Context(tiny_workspace, "0001", directory, params, events))
-    found = rankbench(
+    told = rankbench(
         "sweep", *options, *SEARCH, "--trials", 1, "--base", "first", "--seed", 2, "--json"
-    ).json
+    )
+    assert "8 of 8 dev queries trained or chose first already" in told.err
+    found = told.json
     assert found["base"] == pytest.approx(first["tuned_score"], abs=0.02)
     assert found["name"].startswith("adapter-")
     assert "--base first --seed 2" in found["command"]

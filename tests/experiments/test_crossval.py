@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 from engine.catalog.queries import JudgedQuery
 from engine.catalog.splits import folds as make_folds
 from engine.catalog.splits import link_groups
+from engine.encoders.card import Card, write_card
 from engine.encoders.load import load_encoder
 from engine.errors import RankbenchError
 from engine.experiments.crossval import crossval
@@ -212,6 +215,17 @@ def test_a_fold_stopped_while_it_trained_is_not_kept(
         run(should_stop=lambda: any(event.get("phase") == "dev" for event in events))
     assert any(event.get("phase") == "dev" for event in events)
     assert not list(tmp_path.glob("fold*"))
+
+
+def test_a_base_that_has_seen_the_queries_is_refused(
+    tiny_encoder_dir: Path, tiny_texts: Texts, queries: Queries, recipe: Recipe, tmp_path: Path
+) -> None:
+    base = Path(shutil.copytree(tiny_encoder_dir, tmp_path / "base"))
+    card = Card("tuned", trained_queries=("elsewhere",), selection_queries=(queries[3].query,))
+    write_card(base, replace(card, inherited_queries=(queries[5].query,)))
+    with pytest.raises(RankbenchError, match="chosen on 2 of the 40 judged queries") as caught:
+        crossval(recipe, base, tiny_texts, queries, tmp_path / "cv", folds=3)
+    assert "rankbench init" in caught.value.todo and not (tmp_path / "cv").exists()
 
 
 def test_judgments_without_a_right_product_are_told_at_once(

@@ -133,6 +133,7 @@ def _experiment(
     from engine.experiments.experiment import Experiment
     from engine.index.build import build_index, load_matrix
     from engine.jobs.material import read_judged, read_products, read_texts
+    from engine.training.remarks import flattered_by
 
     info = resolve(workspace, base or BASE)
     with progress_bar(f"Indexing {info.name}") as report:
@@ -140,12 +141,15 @@ def _experiment(
     matrix = load_matrix(workspace, info.name)
     texts, _ = read_texts(workspace)
     queries = read_judged(workspace)
+    dev = [query for query in queries if query.split == "dev"]
+    if flattered := flattered_by(info.name, info.card, [query.query for query in dev]):
+        say(safe(flattered))
     return Experiment(
         recipe,
         space,
         info.path,
         [query for query in queries if query.split == "train"],
-        [query for query in queries if query.split == "dev"],
+        dev,
         texts,
         int(recipe["seed"]) if seed is None else seed,
         (matrix.ids, matrix.vectors),
