@@ -25,6 +25,7 @@ from engine.jobs.material import (
     read_texts,
     seed_of,
     source_of,
+    teacher_of,
 )
 from engine.jobs.synthetic import find_set
 from engine.training.examples import judged_hash, queries_hash
@@ -38,13 +39,15 @@ _SAID = {
     "judgments": "the grades of the queries trained on, verdicts applied",
     "judged": "the grades of all train and dev queries",
     "synth": "the rows of the synthetic set",
+    "teacher": "the teacher's weights",
 }
 
 
 def params_from_card(ws: Workspace, name_or_path: str) -> tuple[dict[str, Any], tuple[str, ...]]:
     """A training job's params that do again what a card says, and what differs now.
 
-    Blocking: reads the catalog and the records; may load the base, as `read_basket`.
+    Blocking: reads the catalog and the records; may load the base, as `read_basket`, and the
+    recipe's teacher.
 
     Args:
         name_or_path: an encoder of the workspace, or a `card.json`, or a directory that holds one.
@@ -55,7 +58,7 @@ def params_from_card(ws: Workspace, name_or_path: str) -> tuple[dict[str, Any], 
 
     Raises:
         RankbenchError: no such card, a card of an encoder that no recipe made, a base that the
-            workspace does not have, or nothing to train on any more.
+            workspace does not have, a teacher that is gone, or nothing to train on any more.
     """
     card, _ = find_card(ws, name_or_path)
     if card.recipe is None:
@@ -257,6 +260,11 @@ def _hashes(ws: Workspace, recipe: Recipe, params: Mapping[str, Any]) -> dict[st
         return found | {"synth": rows, "judged": judged_hash(read_judged(ws))}
     if params["source"] == "judgments":
         queries = read_judged(ws)
+        if teacher := teacher_of(ws, recipe):
+            from engine.encoders.cross_encoder import load_cross_encoder, weights_hash
+
+            # A name may mean other weights by now.
+            found["teacher"] = weights_hash(load_cross_encoder(teacher.source, "cpu"))
         products = read_products(ws, recipe)
         examples = judged_rows(queries, texts, recipe, seed, ws.settings.gains, products)
     else:

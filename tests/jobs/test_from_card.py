@@ -14,10 +14,11 @@ import pytest
 
 from engine import supervise
 from engine.encoders.card import Card, read_card, write_card
+from engine.encoders.cross_encoder import load_cross_encoder
 from engine.errors import RankbenchError
 from engine.index.build import load_matrix
 from engine.index.store import read_items, write_items
-from engine.jobs.from_card import compare_with, params_from_card
+from engine.jobs.from_card import compare_with, params_from_card, same_run
 from engine.jobs.material import read_basket
 from engine.records import Verdict, Verdicts
 from engine.training.recipe import load_recipe
@@ -123,6 +124,24 @@ def card_like(ws: Workspace, **values: Any) -> Path:
     mark = fingerprint(ws.encoders_dir / "base")
     write_card(directory, replace(Card("old", "base", mark, recipe), **values))
     return directory / "card.json"
+
+
+def test_another_teacher_of_the_same_name_is_said(
+    tiny_workspace: Workspace, tiny_cross_encoder_dir: Path
+) -> None:
+    ws = tiny_workspace
+    place = ws.teachers_dir / "ours"
+    shutil.copytree(tiny_cross_encoder_dir, place)
+    write_card(place, Card("ours", created="2026-01-01T00:00:00"))
+    settings = ["teacher=ours", "max_steps=1", "max_per_query=2", "dev_products=50", "alphas=1"]
+    asked = {"recipe": "hard-negatives", "set": settings, "source": "", "seed": None}
+    first = run(ws, asked)
+    assert same_run(ws, asked) == first and params_from_card(ws, first)[1] == ()
+    other = load_cross_encoder(place, "cpu")
+    next(other.parameters()).data += 0.1
+    other.save_pretrained(str(place))
+    assert same_run(ws, asked) == ""
+    assert params_from_card(ws, first)[1] == ("the teacher's weights differ",)
 
 
 def test_a_card_of_an_older_rankbench_or_of_a_recipe_file_is_read(
