@@ -1,7 +1,8 @@
 """Training of a teacher in the background: judgments and an encoder in, a cross-encoder out.
 
 Params: {"loss": name, "set": ["key=value"], "seed": int or null, "teacher": name or "", "base":
-encoder name, "from": a teacher's name, a directory or a hub id to start from, or ""}.
+encoder name, "from": a teacher's name, a directory (absolute: a resume may run elsewhere) or
+a hub id to start from, or ""}.
 """
 
 from __future__ import annotations
@@ -62,8 +63,7 @@ def run(context: Context) -> dict[str, Any]:
     rankers.prepare([query.query for query in queries])
     start, begun = base.path, base.name
     if context.text("from"):
-        begun = context.text("from")
-        start = _directory(context, begun)
+        begun, start = _start(context)
     taught = teach(
         recipe,
         start,
@@ -94,17 +94,17 @@ def run(context: Context) -> dict[str, Any]:
     }
 
 
-def _directory(context: Context, name: str) -> Path:
-    """The directory of the cross-encoder to start from; a hub's is written down first."""
+def _start(context: Context) -> tuple[str, Path]:
+    """Name and directory of the cross-encoder to start from; a hub's is written down first."""
     from engine.encoders.cross_encoder import load_cross_encoder
     from engine.encoders.save import save_model
 
-    teacher = find_teacher(context.ws, name)
+    teacher = find_teacher(context.ws, context.text("from"))
     if isinstance(teacher.source, Path):
-        return teacher.source
+        return teacher.id, teacher.source
     place = context.work / "start"
     save_model(load_cross_encoder(teacher.source, "cpu"), place)
-    return place
+    return teacher.id, place
 
 
 def _rate(pairs: int, seconds: float) -> float:

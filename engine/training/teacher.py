@@ -79,7 +79,7 @@ def teach_recipe(loss: str = LOSSES[0], assignments: Sequence[str] = ()) -> Reci
     """How a teacher is trained, with `key=value` texts applied.
 
     `batch_size` counts lists, `documents` the judged products of a list, `negatives` the unjudged
-    ones beside them.
+    ones beside them; `max_length` the tokens a pair is cut to, while training and ever after.
 
     Raises:
         UsageError: no such loss, a key that it does not have, or an impossible value.
@@ -133,7 +133,10 @@ def teach(
         raise RankbenchError(f"{out_dir} exists already.", "Name another place for the teacher.")
     report({"event": "progress", "phase": "loading", "step": 0, "steps": 0})
     lists = graded_lists(train_queries, texts, recipe, run_seed, rankers, gains)
-    model = _begin(start, recipe, run_seed, device)
+    model, message = _begin(start, recipe, run_seed, device)
+    if message:
+        report({"event": "log", "message": message})
+    kept = {"seed": run_seed, "max_length": model.max_seq_length}
     pairs = sum(len(row.documents) for row in lists)
     message = f"{pairs:,} pairs in {len(lists):,} lists of {len(_ids(lists)):,} queries"
     report({"event": "log", "message": message})
@@ -162,7 +165,7 @@ def teach(
     report({"event": "progress", "phase": "saving", "step": 0, "steps": 0})
     used = [query for query in train_queries if query.query_id in _ids(lists)]
     told = found if found and found.enough else None
-    card = _card(recipe, run_seed, used, lists, told, found.left_out if found else 0)
+    card = _card(recipe, kept, used, lists, told, found.left_out if found else 0)
     card = replace(
         card,
         **origin,
@@ -174,16 +177,25 @@ def teach(
     return Taught(out_dir, card, told)
 
 
-def _begin(start: Path, recipe: Recipe, seed: int, device: str | None) -> CrossEncoder:
-    """The untrained teacher; the weights of its head are drawn by `seed`."""
+def _begin(start: Path, recipe: Recipe, seed: int, device: str | None) -> tuple[CrossEncoder, str]:
+    """The untrained teacher, and what to say of its length; its head's weights are by `seed`."""
     import torch
 
+    asked = int(recipe["max_length"])
     try:
         check_directory(start)
     except RankbenchError:
         torch.manual_seed(seed)
-        return from_transformer(start, int(recipe["max_length"]), device)
-    return load_cross_encoder(start, device)
+        return from_transformer(start, asked, device), ""
+    model = load_cross_encoder(start, device)
+    own = model.max_seq_length or asked
+    model.max_seq_length = min(own, asked)  # it may know no further positions
+    if own == asked:
+        return model, ""
+    return (
+        model,
+        f"Pairs are cut to {min(own, asked):,} tokens: it had {own:,}, asked are {asked:,}.",
+    )
 
 
 def _ids(lists: Sequence[GradedList]) -> set[str]:
@@ -192,7 +204,7 @@ def _ids(lists: Sequence[GradedList]) -> set[str]:
 
 def _card(
     recipe: Recipe,
-    seed: int,
+    kept: Mapping[str, Any],
     queries: Sequence[JudgedQuery],
     lists: Sequence[GradedList],
     found: Check | None,
@@ -200,7 +212,7 @@ def _card(
 ) -> Card:
     what = recipe.to_json()
     what.pop("summary")
-    what["parameters"]["seed"] = seed
+    what["parameters"] |= kept
     scores: dict[str, Any] = {"lists": len(lists), "pairs": sum(len(r.documents) for r in lists)}
     if found is not None:
         scores["dev"] = found.to_json()

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from engine import supervise
 from engine.jobs.material import check_basket
 from engine.jobs.train import check
 from engine.records import Records
-from engine.workspace import open_workspace
+from engine.workspace import Workspace, open_workspace
 
 
 @pytest.fixture
@@ -142,6 +143,22 @@ def test_a_click_log_that_lacks_something_is_told_what(
     told = rankbench("import", "clicks", tmp_path / "log.csv", "-w", workspace, "--set", "x")
     told.assert_error(2, "take no --set")
     assert not (workspace / "clicks").exists()
+
+
+def test_what_a_teacher_begins_with_is_named_from_the_root(
+    tiny_workspace: Workspace, tiny_cross_encoder_dir: Path, rankbench, monkeypatch
+) -> None:
+    """A resume may be typed elsewhere."""
+    monkeypatch.chdir(tiny_cross_encoder_dir.parent)
+    quick = ["--set", "max_steps=1", "--set", "documents=4", "--set", "negatives=1"]
+    asked = ["teach", *quick, "-w", tiny_workspace.root]
+    assert rankbench(*asked, "--from", tiny_cross_encoder_dir.name).code == 0
+    assert rankbench(*asked, "--from", "teacher-01").code == 0
+    second, first = (job.params["from"] for job in supervise.find(tiny_workspace))
+    assert first == str(tiny_cross_encoder_dir)
+    assert second == str(tiny_workspace.teachers_dir / "teacher-01")
+    listed = rankbench("teach", "--list", "--json", "-w", tiny_workspace.root).json
+    assert [card["base"] for card in listed] == [first, "teacher-01"]
 
 
 def test_a_log_is_scored_by_an_accepted_teacher_and_the_set_is_listed(

@@ -167,6 +167,24 @@ def test_a_teacher_goes_on_from_a_cross_encoder_and_inherits_what_that_one_saw(
     assert "too few dev queries" in taught.card.note
 
 
+@pytest.mark.parametrize(("asked", "kept"), [(16, 16), (96, 48)])
+def test_a_teacher_keeps_the_length_that_is_asked_for_wherever_it_begins(
+    tiny_cross_encoder_dir: Path, tiny_texts, tiny_queries, tmp_path: Path, asked: int, kept: int
+) -> None:
+    """The cross-encoder that it begins with takes 48 tokens, and cannot be given more."""
+    said: list[dict] = []
+    taught = teach(
+        teach_recipe("bce", ["max_steps=1", f"max_length={asked}"]), tiny_cross_encoder_dir,
+        part(tiny_queries, "train")[:2], [], tiny_texts, tmp_path / "out", report=said.append,
+    )  # fmt: skip
+    model = load_cross_encoder(taught.path, "cpu")
+    assert model.max_seq_length == kept == taught.card.recipe["parameters"]["max_length"]
+    assert any(f"cut to {kept} tokens" in event.get("message", "") for event in said)
+    long = "red tent " * 40
+    near, far = (score_pairs(model, "tent", [long + word]) for word in ("pot", "lamp"))
+    assert near == far
+
+
 @pytest.mark.parametrize("seen", [2, 8])
 def test_what_a_teacher_began_with_had_seen_of_dev_does_not_judge_it(
     tiny_cross_encoder_dir: Path, tiny_texts, tiny_queries, tmp_path: Path, seen: int

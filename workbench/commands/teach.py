@@ -55,10 +55,13 @@ def command(
         show_list(workspace, as_json)
         return
     from engine.jobs.teach import check
+    from engine.training.teachers import find_teacher
 
     params: dict[str, Any] = {"loss": loss or "", "set": list(settings), "seed": seed}
     params |= {"teacher": name, "from": start}
     check(workspace, params)
+    if start:
+        params["from"] = find_teacher(workspace, start).fixed
     end = run_job(workspace, "teach", params, detach=detach, as_json=as_json)
     if end is None:
         return
