@@ -22,6 +22,7 @@ from engine.errors import RankbenchError, UsageError
 from engine.experiments.compress_plan import Plan
 from engine.experiments.distil import Lesson, distil
 from engine.experiments.kept import Kept, Parent, kept, scores
+from engine.experiments.store import held
 from engine.index.build import build_index
 from engine.index.store import catalog_hash
 from engine.training import adapter
@@ -83,12 +84,14 @@ def compress(
     the vectors it was measured with: of int8 those of the parent, no text is encoded again.
 
     Args:
-        place: where a distillation keeps its checkpoints and its student, for the next run.
+        place: where it works, one run at a time, and where a distillation keeps its checkpoints
+            and its student, for the next run; on the workspace's disk.
         name: by default the parent's and the plan's.
 
     Raises:
         UsageError: a plan that the encoder does not allow, or a name that none can have.
-        RankbenchError: the name is taken, the disk refuses, or what was saved does not read back.
+        RankbenchError: the name is taken, `place` is another run's, the disk refuses, or what was
+            saved does not read back.
         Cancelled: nothing was added; a distillation goes on from its checkpoint the next time.
     """
     report, stop = report or (lambda event: None), should_stop or (lambda: False)
@@ -99,8 +102,27 @@ def compress(
         raise RankbenchError(
             f"There is an encoder called {new!r} already.", "Choose another with `--name`."
         )
-    work = ws.encoders_dir / f".{new}.partial"
-    shutil.rmtree(work, ignore_errors=True)
+    with held(place, "compression", "students"):
+        encoder, reduced, measured = _make(ws, parent, plan, place, new, report, stop)
+    known = zip(parent.matrix.ids, reduced.documents, strict=True)
+    by_text = {parent.texts[product]: vector for product, vector in known}
+    build_index(ws, new, encoder=_Known(encoder, by_text))
+    return Compressed(resolve(ws, new), measured)
+
+
+def _make(
+    ws: Workspace,
+    parent: Parent,
+    plan: Plan,
+    place: Path,
+    new: str,
+    report: Report,
+    stop: ShouldStop,
+) -> tuple[Encoder, Reduced, Kept | None]:
+    """Make the encoder and put it in its place, not indexed yet; `place` is held."""
+    for left in place.glob(".*.partial"):  # of a run that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    work = place / f".{new}.partial"
     try:
         reduced = reduce(parent, plan, place, work, report, stop)
         report({"event": "progress", "phase": "saving", "step": 0, "steps": 0})
@@ -119,10 +141,7 @@ def compress(
         raise unwritable(ws.encoders_dir, error) from None
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    known = zip(parent.matrix.ids, reduced.documents, strict=True)
-    by_text = {parent.texts[product]: vector for product, vector in known}
-    build_index(ws, new, encoder=_Known(encoder, by_text))
-    return Compressed(resolve(ws, new), measured)
+    return encoder, reduced, measured
 
 
 def reduce(

@@ -61,6 +61,8 @@ def test_the_table_has_model_licence_base_and_every_path(workspace: Path, rankbe
         (["base", "--layers", "1"], 2, "1 layers cannot be kept of 1"),
         (["base", "--table", "--dim", "8"], 2, "--table"),
         (["base", "--rounds", "2"], 2, "--table"),
+        (["base", "--steps", "7"], 2, "--steps"),
+        (["base", "--steps", "7", "--method", "pca", "--dim", "8"], 2, "--layers"),
     ],
 )
 def test_a_wrong_option_is_one_error(

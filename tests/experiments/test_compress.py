@@ -191,6 +191,29 @@ def test_what_cannot_be_made_is_refused_before_any_work(
     assert not list(deep_workspace.encoders_dir.glob(".*"))
 
 
+def test_two_at_once_do_not_work_in_one_directory(
+    tiny_workspace: Workspace, tmp_path: Path
+) -> None:
+    ws, plan = tiny_workspace, Plan("truncate", 8)
+    parent = read_parent(ws, "base")
+    place = tmp_path / "place"
+
+    def refused(event: object) -> None:
+        with pytest.raises(RankbenchError, match="Another compression is at work"):
+            compress(ws, parent, plan, place, name="other")
+
+    compress(ws, parent, plan, place, name="first", report=refused)
+
+    # The same name from elsewhere: who is later finds it taken, and nobody half an encoder.
+    def overtaken(event: object) -> None:
+        compress(ws, parent, plan, tmp_path / "elsewhere", name="same")
+
+    with pytest.raises(RankbenchError, match="called 'same' already"):
+        compress(ws, parent, plan, place, name="same", report=overtaken)
+    assert [info.name for info in list_encoders(ws)] == ["base", "first", "same"]
+    assert not list(place.glob(".*.partial"))
+
+
 def test_a_cancelled_run_adds_nothing(deep_workspace: Workspace, tmp_path: Path) -> None:
     parent = read_parent(deep_workspace, "base")
     for plan in (Plan(), Plan("layers", layers=1, steps=3)):

@@ -65,6 +65,11 @@ def command(
         )
     if rounds is not None and not as_table:
         raise UsageError("--rounds goes with --table.", f"`rankbench compress {encoder} --table`")
+    if steps is not None and not (as_table or layers or method == "layers"):
+        raise UsageError(
+            "--steps are those of a distillation, and nothing is distilled.",
+            "Add --layers N, or leave --steps out.",
+        )
     parent = read(workspace, encoder)
     kept = "Stopped; what was measured and distilled is kept, and the same command goes on."
     with interruptible(kept) as should_stop:
