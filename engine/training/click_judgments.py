@@ -10,6 +10,7 @@ clicks on these.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -62,7 +63,8 @@ class ClickFindings:
 
 
 def judge_by_clicks(ws: Workspace, file: Path) -> ClickFindings:
-    """Estimate what the clicks of `file` say and write it as `clicks/<name>.csv`.
+    """Estimate what the clicks of `file` say and write it as `clicks/clicks-<name>.csv`; where
+    another log of that name gave other judgments, with a number behind.
 
     The workspace's judgments are not touched: grades from clicks are people's only if somebody
     imports them, and then under the file's own name.
@@ -84,12 +86,12 @@ def judge_by_clicks(ws: Workspace, file: Path) -> ClickFindings:
             f"{int(model.clicks.sum()):,} clicked, but {reasons}.",
             f"A query needs {CLICKS} clicks, a product {EXAMINED:g} looks: give a longer log.",
         )
-    path = ws.root / "clicks" / f"clicks-{_stem(file)}.csv"
     source = f"clicks ({model.method})"
     lines = [csv_line(HEADER)]
     for query, product, grade, value, views, clicks in rows:
         texts = (inert_cell(log.spellings[query]), inert_cell(product))
         lines.append(csv_line([*texts, grade, f"{value:.4f}", str(views), str(clicks), source]))
+    path = _free(ws.root / "clicks", f"clicks-{_stem(file)}", lines)
     write_lines(path, lines)
     grades = Counter(row[2] for row in rows)
     return ClickFindings(
@@ -156,6 +158,14 @@ def _graded(
             grade = next(grade for least, grade in STEPS if share >= least)
             rows.append((query, pairs[number][1], grade, value, views, times))
     return rows, dict(dropped)
+
+
+def _free(directory: Path, name: str, lines: list[str]) -> Path:
+    """Where a file of these lines can lie without replacing another."""
+    text = "".join(lines).encode()
+    names = (name if n == 1 else f"{name}-{n:02d}" for n in itertools.count(1))
+    paths = (directory / f"{each}.csv" for each in names)
+    return next(path for path in paths if not path.exists() or path.read_bytes() == text)
 
 
 def _stem(file: Path) -> str:

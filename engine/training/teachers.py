@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,5 +107,6 @@ def free_name(directory: Path, name: str, kind: str) -> str:
             )
         return name
     taken = [path.name for path in directory.iterdir()] if directory.is_dir() else []
-    numbers = [int(n[len(kind) + 1 :]) for n in taken if n[len(kind) + 1 :].isdigit()]
+    pattern = re.compile(re.escape(kind) + r"-(\d+)")
+    numbers = [int(found[1]) for name in taken if (found := pattern.fullmatch(name))]
     return f"{kind}-{max(numbers, default=0) + 1:02d}"

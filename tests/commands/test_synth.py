@@ -52,6 +52,15 @@ def test_clicks_become_a_file_of_their_own_and_no_judgment(
         assert str(records.imports()[-1]["source"]).endswith("clicks-shown.csv")
     found = rankbench("import", "clicks", shown, "-w", workspace, "--json").json
     assert found["method"] == "pbm" and found["examination"]["1"] == 1.0
+    # The same again is the same file; another log of that name does not replace it.
+    assert found["path"] == str(path) and list(csv.DictReader(path.open())) == rows
+    later = shown.parent / "february" / shown.name
+    later.parent.mkdir()
+    later.write_text(shown.read_text() + "\nhose,p10,1,1" * 20)
+    again = ("import", "clicks", later, "-w", workspace, "--json")
+    second = workspace / "clicks" / "clicks-shown-02.csv"
+    assert [rankbench(*again).json["path"] for _ in range(2)] == [str(second)] * 2
+    assert list(csv.DictReader(path.open())) == rows != list(csv.DictReader(second.open()))
 
 
 def test_counts_of_impressions_and_clicks_say_what_their_rows_say(
@@ -101,8 +110,8 @@ def test_no_product_is_exact_by_clicks_on_another_that_is_gone(
         lines = [f"{q},{p},{at},{int(clicked)}" for q, p, at, clicked in rows]
         path = tmp_path / "log.csv"
         path.write_text("query,product_id,position,clicked\n" + "\n".join(lines))
-        assert rankbench("import", "clicks", path, "-w", workspace).code == 0
-        found = csv.DictReader((workspace / "clicks" / "clicks-log.csv").open())
+        made = rankbench("import", "clicks", path, "-w", workspace, "--json").json["path"]
+        found = csv.DictReader(Path(made).read_text().splitlines())
         return {(row["query"], row["product_id"]): (row["label"], row["clicks"]) for row in found}
 
     # All of the query's clicks went to what the catalog lacks: it tells nothing of the others.

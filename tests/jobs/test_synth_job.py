@@ -140,6 +140,10 @@ def test_what_cannot_run_is_told_before_a_job_starts(
     refused("No query is left", log=str(tmp_path / "held.txt"))
     (ws.synth_dir / "mine").mkdir(parents=True)
     refused("already", synth="mine")
+    # Only a set's own numbers are counted on.
+    for taken in ("weeks-2024", "synth-02-old", "synth-03"):
+        (ws.synth_dir / taken).mkdir()
+    assert synth.check(ws, good)[2] == "synth-04"
     with pytest.raises(UsageError):
         teach.check(ws, {"set": ["epoch=1"]})
     with pytest.raises(RankbenchError, match="is no cross-encoder"):
