@@ -196,8 +196,16 @@ def _scored(setting: Setting, query: str, should_stop: ShouldStop) -> tuple[list
     return pool, scores
 
 
-def publish(rows: pl.DataFrame, card: SynthCard, directory: Path) -> SynthCard:
+def publish(
+    rows: pl.DataFrame,
+    card: SynthCard,
+    directory: Path,
+    note: Callable[[str, str], None] = lambda name, created: None,
+) -> SynthCard:
     """Write the set beside, flush, rename; returns the card with the rows' hash and count.
+
+    Args:
+        note: told the card's name and birth before the rename.
 
     Raises:
         RankbenchError: nothing was scored, the name is taken, or the disk refuses.
@@ -224,6 +232,7 @@ def publish(rows: pl.DataFrame, card: SynthCard, directory: Path) -> SynthCard:
                 f"There is a synthetic set called {directory.name!r} already.",
                 "Choose another with `--name`.",
             )
+        note(card.name, card.created)
     return card
 
 

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,9 @@ class Events:
             self._cut = True
 
 
+PUBLISHED = "published.json"  # in the job's directory: name and birth of what it made
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """One job at work.
@@ -74,6 +78,23 @@ class Context:
 
     def should_stop(self) -> bool:
         return _TERMINATED.is_set() or (self.directory / "cancel").exists()
+
+    def note_published(self, name: str, created: str) -> None:
+        """Keep what is about to appear, for a resume: before the rename, or a kill comes between.
+
+        A disk that refuses stops nothing.
+        """
+        word = json.dumps({"name": name, "created": created})
+        with suppress(OSError):
+            (self.directory / PUBLISHED).write_text(word, encoding="utf-8")
+
+    def published(self) -> tuple[str, str]:
+        """What an earlier start of this job was about to publish: name and `created`, or ""."""
+        try:
+            found = json.loads((self.directory / PUBLISHED).read_text(encoding="utf-8"))
+            return str(found["name"]), str(found["created"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return "", ""
 
     def text(self, key: str, default: str = "") -> str:
         """The parameter `key` as text.

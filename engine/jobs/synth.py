@@ -22,7 +22,7 @@ from engine.jobs.context import Context
 from engine.jobs.material import read_judged, read_texts
 from engine.jobs.rankers import Rankers, open_rankers
 from engine.supervise.process import write_json
-from engine.training.synthetic import SynthCard
+from engine.training.synthetic import SynthCard, read_synth_card
 from engine.training.teachers import Teacher, find_teacher, free_name
 from engine.workspace import Workspace
 
@@ -83,6 +83,11 @@ def run(context: Context) -> dict[str, Any]:
     from engine.training.checkpoints import run_key
 
     ws = context.ws
+    made, created = context.published()
+    if made and (ws.synth_dir / made).is_dir():
+        card = read_synth_card(ws.synth_dir / made)
+        if card.created == created:
+            return _end(card)
     name = free_name(ws.synth_dir, context.text("synth"), KIND)
     teacher = find_teacher(ws, context.text("teacher"))
     drawn = _drawn(context)
@@ -121,13 +126,19 @@ def run(context: Context) -> dict[str, Any]:
             seconds=round(rows.height / rate, 1) if rate else 0.0,
         ),
         ws.synth_dir / name,
+        context.note_published,
     )
+    return _end(card)
+
+
+def _end(card: SynthCard) -> dict[str, Any]:
+    """The last event's values."""
     return {
-        "synth": name,
+        "synth": card.name,
         "counts": dict(card.counts),
-        "check": {k: v for k, v in found.items() if k != "per_query"},
+        "check": {k: v for k, v in card.check.items() if k != "per_query"},
         "accepted": card.accepted,
-        "teacher": teacher.id,
+        "teacher": card.teacher["id"],
         "rate": card.rate,
         "seconds": card.seconds,
     }

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from engine.encoders.card import Card, read_card
 from engine.encoders.registry import BASE, resolve
 from engine.errors import RankbenchError
 from engine.jobs.context import Context
@@ -55,6 +56,10 @@ def run(context: Context) -> dict[str, Any]:
     from engine.training.teacher import teach
 
     ws = context.ws
+    made, created = context.published()
+    card = read_card(ws.teachers_dir / made) if made else None
+    if card is not None and card.created == created:
+        return _end(made, card, None)
     recipe, name = check(ws, context.params)
     base = resolve(ws, context.text("base", BASE))
     texts, catalog = read_texts(ws)
@@ -81,14 +86,20 @@ def run(context: Context) -> dict[str, Any]:
         data={"catalog": catalog, "template": ws.settings.template},
         checkpoints=context.directory / CHECKPOINTS,
         student_seen=base.card.seen_queries() if base.card else (),
+        note=context.note_published,
     )
-    card = taught.card
+    rate = _rate(taught.check.pairs, taught.check.seconds) if taught.check else None
+    return _end(name, taught.card, rate)
+
+
+def _end(name: str, card: Card, rate: float | None) -> dict[str, Any]:
+    """The last event's values."""
     return {
         "teacher": name,
         "note": card.note,
         "beats": card.beats_base,
         "check": {k: v for k, v in (card.scores.get("dev") or {}).items() if k != "per_query"},
-        "rate": _rate(taught.check.pairs, taught.check.seconds) if taught.check else None,
+        "rate": rate,
         "pairs": card.scores["pairs"],
         "seconds": card.seconds,
     }

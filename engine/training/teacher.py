@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -109,6 +109,7 @@ def teach(
     checkpoints: Path | None = None,
     device: str | None = None,
     student_seen: Collection[str] = (),
+    note: Callable[[str, str], None] = lambda name, created: None,
 ) -> Taught:
     """Train a cross-encoder and save it in `out_dir`.
 
@@ -119,6 +120,7 @@ def teach(
         start: an encoder's directory, whose transformer it begins with, or a cross-encoder's.
         rankers: the student first; they give unjudged negatives, and candidates for the dev score.
         student_seen: normalised queries that the student was trained or chosen on.
+        note: told the card's name and birth before the teacher appears.
         report, should_stop, gains, data, checkpoints: as `engine.training.train.train`.
 
     Raises:
@@ -173,6 +175,7 @@ def teach(
         data={**(data or {}), **card.data, "weights": weights_hash(model)},
         seconds=round(trained, 2),
     )
+    note(card.name, card.created)
     save_teacher(model, out_dir, card, lists[0])
     return Taught(out_dir, card, told)
 

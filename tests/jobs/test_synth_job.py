@@ -59,6 +59,10 @@ def test_a_teacher_a_set_and_the_students_card(
     assert len(teacher.trained_queries) == 24
     assert {"indexing", "training", "checking", "saving"} <= {e.get("phase") for e in told(first)}
 
+    # Killed between the teacher's appearing and its last word: a resume finds it.
+    assert {**teach.run(first), "rate": end["rate"]} == end
+    assert [path.name for path in ws.teachers_dir.iterdir()] == ["teacher-01"]
+
     params = {"log": str(log), "encoder": "base", "queries": 4, "accept": False, "seed": 0}
     refused = context_of(ws, 2, **params)
     assert end["beats"] is False  # three steps are too few
@@ -74,6 +78,7 @@ def test_a_teacher_a_set_and_the_students_card(
     (context.directory / "cancel").unlink()
     log.unlink()  # its queries were drawn at the first start
     made = synth.run(context)
+    assert synth.run(context) == made and [p.name for p in ws.synth_dir.iterdir()] == ["synth-01"]
     card = read_synth_card(ws.synth_dir / "synth-01")
     assert made["synth"] == card.name == "synth-01" and made["rate"] > 0
     assert card.accepted is True and card.check["n"] == 8
