@@ -185,6 +185,8 @@ class _Judge:
         if dev is not None:
             self._queries = encoder.encode_queries(dev.queries)
             self._documents = np.stack([vectors[text] for text in dev.texts])
+            best.base = dev.score_vectors(_unit(self._queries), _unit(self._documents))
+            report({"event": "log", "message": dev.told(best.base)})
 
     def score(self, epoch: int, weight: np.ndarray, step: int, steps: int) -> None:
         if self._dev is None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,7 +61,6 @@ def make_card(
     material: Material,
     dev: DevSet | None,
     best: Best,
-    base_score: float,
 ) -> Card:
     """The card of the weights that `best` chose, without name and lineage."""
     examples = material.examples
@@ -70,6 +71,7 @@ def make_card(
     what = recipe.to_json()
     what.pop("summary")
     what["parameters"]["seed"] = seed
+    base_score = fmean(best.base) if dev is not None else math.nan
     scores: dict[str, Any] = {
         "chosen": {"epoch": chosen.epoch, "alpha": chosen.alpha},
         "rows": len(examples.rows),

@@ -79,6 +79,8 @@ def fit(
         if checkpoints.key:
             saved.prune(checkpoints.place, 0)
         raise diverged()
+    if best.chosen is not None:  # taken from a checkpoint that knew no base
+        watch.score_base()
     _choose(trained, base, recipe, best, watch, trainer.state.global_step, stopped=should_stop())
     model.load_state_dict(best.weights)
     model.eval()

@@ -48,13 +48,16 @@ class Candidate:
 class Best:
     """The best candidate so far; `weights` is what its trainer needs to make it again.
 
-    `cancelled` is the step after which a person stopped the run, None where it came to its end.
+    `base` is the NDCG@10 of each dev query under the base, [q], scored as the candidates are; empty
+    until the first candidate is scored. `cancelled` is the step after which a person stopped the
+    run, None where it came to its end.
     """
 
     chosen: Candidate | None = None
     weights: Any = None
     tried: list[Candidate] = field(default_factory=list)
     cancelled: int | None = None
+    base: tuple[float, ...] = ()
 
     def offer(self, candidate: Candidate, weights: Callable[[], Any]) -> bool:
         """Keep the candidate if it is better than what there is; the first of equals stays."""
@@ -98,12 +101,8 @@ class Boldest(Best):
     flagged, show only what it costs. So the latest epoch's largest interpolation is taken whose
     mean loss against the base is within `margin` standard errors of the paired difference; where
     all lose clearly, the one that scores best.
-
-    Attributes:
-        base: NDCG@10 of each dev query under the base, [q].
     """
 
-    base: tuple[float, ...] = ()
     margin: float = 1.0
 
     def offer(self, candidate: Candidate, weights: Callable[[], Any]) -> bool:

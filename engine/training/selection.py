@@ -12,6 +12,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,13 +55,20 @@ class DevSet:
             return "dev catalog NDCG@10"
         return f"dev catalog NDCG@10 (reduced to {len(self.product_ids)} products)"
 
+    def told(self, base: Sequence[float]) -> str:
+        """The base's score for the log."""
+        return f"base {self.measure} {fmean(base):.4f} (n {len(base)})"
+
     def score_vectors(self, queries: np.ndarray, documents: np.ndarray) -> tuple[float, ...]:
         """NDCG@10 of each query by unit vectors [q, d] and [n, d]; ties by product id."""
         cosines = queries @ documents.T
         return tuple(self._one(row, scores) for row, scores in enumerate(cosines))
 
     def score(self, model: SentenceTransformer) -> tuple[float, ...]:
-        """NDCG@10 of each query; the texts are encoded anew, in bfloat16 where that is fast."""
+        """NDCG@10 of each query; the texts are encoded anew, in bfloat16 where that is fast.
+
+        Vectors of an index are float32: a score made of these compares with none made here.
+        """
         encoder = SentenceEncoder(model)
         with fast_inference(model):
             queries = encoder.encode_queries(self.queries)

@@ -192,6 +192,7 @@ class _Ended:
             "tried": [asdict(candidate) for candidate in best.tried],
             "chosen": asdict(best.chosen),
             "weights": best.weights,
+            "base": best.base,
         }
         partial = self.path.with_suffix(".partial")
         try:
@@ -210,11 +211,13 @@ class _Ended:
             state = torch.load(self.path, weights_only=True)
             if state["key"] != self.key:
                 return None
+            base = tuple(state["base"])
             model.load_state_dict(state["weights"])
         except Exception:  # absent or damaged: torch has errors of its own for that
             return None
         best.tried[:] = [Candidate(**found) for found in state["tried"]]
         best.chosen, best.weights = Candidate(**state["chosen"]), state["weights"]
+        best.base = base
         return int(state["steps"])
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import tempfile
 import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +26,7 @@ from engine.training.recipe import Recipe
 from engine.training.remarks import many
 from engine.training.rows import NOTHING, Products, rows_of, rows_of_basket, rows_of_lists
 from engine.training.synthetic import ScoredList
-from engine.training.vectors import BaseVectors, base_hits, base_scores, known_vectors
+from engine.training.vectors import BaseVectors, base_hits, known_vectors
 from engine.workspace import DEFAULT_GAINS
 
 if TYPE_CHECKING:
@@ -158,7 +156,6 @@ def train(
     )
     check_stop(stop)
     known = known_vectors(texts, base_vectors)
-    scores = base_scores(model, dev, known)
     every = queries or train_queries
     material = _material(examples, basket, every)
     if lists is not None:
@@ -174,7 +171,7 @@ def train(
             "event": "log",
             "message": f"{many(len(examples.rows), 'row', 'rows')} from "
             f"{many(len(examples.queries), 'query', 'queries')}; "
-            + (f"base {dev.measure} {fmean(scores):.4f}" if dev else "dev too small to select on"),
+            + (f"{dev.measure} chooses, n {len(dev.ids)}" if dev else "dev too small to select on"),
         }
     )
     check_stop(stop)
@@ -186,14 +183,14 @@ def train(
         steps = _Steps(report)
         best: Best = Best()
         if recipe.loss == "flags":
-            best = Boldest(base=scores, margin=float(recipe["margin"]))
+            best = Boldest(margin=float(recipe["margin"]))
         from engine.training.stages import Fitting
 
         fitting = Fitting(recipe, examples, dev, run_seed, steps, stop, known, texts, labels)
         model, linear = fitting.run(model, best, replayed, place, key if checkpoints else "")
     report({"event": "progress", "phase": "saving", "step": steps.last, "steps": steps.last})
     card = replace(
-        _card(recipe, run_seed, material, dev, best, scores),
+        _card(recipe, run_seed, material, dev, best),
         name=name or recipe.name,
         **origin,
         seconds=round(time.monotonic() - began, 2),
@@ -207,9 +204,7 @@ def train(
     )
     save(model, out_dir, card, examples)
     rows, stopped = len(examples.rows), best.cancelled
-    return TrainResult(
-        out_dir, card, linear, rows, steps.last, stopped, _by_query(dev, best, scores)
-    )
+    return TrainResult(out_dir, card, linear, rows, steps.last, stopped, _by_query(dev, best))
 
 
 def _labels(
@@ -307,19 +302,16 @@ def _card(
     material: Material,
     dev: DevSet | None,
     best: Best,
-    scores: Sequence[float],
 ) -> Card:
     """The card of what was chosen, with the hash of what it was chosen on."""
-    card = make_card(recipe, seed, material, dev, best, fmean(scores) if scores else math.nan)
+    card = make_card(recipe, seed, material, dev, best)
     return card if dev is None else replace(card, data={**card.data, "dev": _dev_hash(dev)})
 
 
-def _by_query(
-    dev: DevSet | None, best: Best, base: Sequence[float]
-) -> dict[str, tuple[float, float]]:
+def _by_query(dev: DevSet | None, best: Best) -> dict[str, tuple[float, float]]:
     if dev is None or best.chosen is None:
         return {}
-    return dict(zip(dev.ids, zip(base, best.chosen.scores, strict=True), strict=True))
+    return dict(zip(dev.ids, zip(best.base, best.chosen.scores, strict=True), strict=True))
 
 
 def _dev_hash(dev: DevSet | None) -> str:

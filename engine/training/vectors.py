@@ -1,4 +1,4 @@
-"""Vectors of many texts, and what is known of the base before a run: its hits, its dev scores."""
+"""Vectors of many texts, and the base's hits before a run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
     from engine.encoders.load import Encoder
-    from engine.training.selection import DevSet
 
 BaseVectors = tuple[Sequence[str], np.ndarray]
 """Product ids and the base's unit document vectors [n, d], row by row."""
@@ -90,17 +89,3 @@ def base_hits(
         rows = np.argsort(-(matrix @ vector), kind="stable")[:BASE_DEPTH]
         hits[query.query_id] = [ids[row] for row in rows]
     return hits
-
-
-def base_scores(
-    model: SentenceTransformer, dev: DevSet | None, known: Mapping[str, np.ndarray]
-) -> tuple[float, ...]:
-    """The base's score on each dev query, in order; empty without a dev set."""
-    from engine.encoders.load import SentenceEncoder
-
-    if dev is None:
-        return ()
-    if all(text in known for text in dev.texts):
-        queries = SentenceEncoder(model).encode_queries(dev.queries)
-        return dev.score_vectors(queries, np.stack([known[text] for text in dev.texts]))
-    return dev.score(model)

@@ -129,6 +129,7 @@ class Watch(StepWatch):
             "tried": [asdict(candidate) for candidate in best.tried],
             "chosen": asdict(best.chosen) if best.chosen else None,
             "weights": best.weights,
+            "base": best.base,
             "waited": self._waited,
             "updates": {k: v for k, v in self._model.state_dict().items() if ".lora_" in k},
         }
@@ -141,8 +142,18 @@ class Watch(StepWatch):
         self.best.tried[:] = [Candidate(**found) for found in state["tried"]]
         self.best.chosen = Candidate(**state["chosen"]) if state["chosen"] else None
         self.best.weights = state["weights"]
+        self.best.base = tuple(state.get("base", ()))
         self._waited = state["waited"]
         self._model.load_state_dict(state["updates"], strict=False)
+
+    def score_base(self) -> None:
+        """Score the base once, as the candidates are: their interpolation 0."""
+        if self._scorer is None or self._dev is None or self.best.base:
+            return
+        self._scorer.load_state_dict(self._base)
+        self._scorer.eval()
+        self.best.base = self._dev.score(self._scorer)
+        self.tell(self._dev.told(self.best.base))
 
     def _may_keep(self, state: Any) -> bool:
         # At the end of an epoch the checkpoint waits for the dev scores.
@@ -169,6 +180,7 @@ class Watch(StepWatch):
         self._kept = time.monotonic()
         if self._scorer is None or self._dev is None:
             return
+        self.score_base()
         began = time.monotonic()
         tuned = plain_weights(self._model)
         rising = False

@@ -16,9 +16,9 @@ DEV: Any = SimpleNamespace(measure="dev catalog NDCG@10", ids=("q1", "q2"), quer
 
 
 def made(scores: tuple[float, ...], base_score: float) -> tuple[Any, Best]:
-    best = Best(chosen=Candidate(1, 1.0, scores))
+    best = Best(chosen=Candidate(1, 1.0, scores), base=(base_score,) * len(scores))
     material = Material(Examples((), {}, (), "rows", ()))
-    return make_card(load_recipe("infonce"), 0, material, DEV, best, base_score), best
+    return make_card(load_recipe("infonce"), 0, material, DEV, best), best
 
 
 def test_the_same_scores_as_the_bases_do_not_beat_it() -> None:
