@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +62,8 @@ def unwrap(model: torch.nn.Module) -> None:
 
 class WholeCheckpoints:
     """For a trainer: its checkpoints are whole or not there, and one that cannot be written stops
-    nothing. It makes no model card of its own, which would print.
+    nothing. `max_steps` is at most what the epochs have. It makes no model card of its own, which
+    would print.
 
     Attributes:
         keep: writes into a checkpoint what else belongs to it.
@@ -74,6 +76,12 @@ class WholeCheckpoints:
 
     def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
         return None
+
+    def set_initial_training_values(self, args: Any, dataloader: Any) -> Any:
+        # The library takes `max_steps` in the place of the epochs, also where these have fewer.
+        if args.max_steps > 0:
+            args.max_steps = min(args.max_steps, math.ceil(args.num_train_epochs) * len(dataloader))
+        return super().set_initial_training_values(args, dataloader)  # type: ignore[misc]
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         arguments: Any = self.args  # type: ignore[attr-defined]

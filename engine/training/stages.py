@@ -152,7 +152,8 @@ class Fitting:
                 if key and number + 1 < len(plans) and kept.keep(best, done):
                     # Steps begin at 1 again: the next stage's checkpoints would count as older.
                     saved.prune(place, 0)
-            before = (before[0] + epochs, before[1] + done)
+            # Epochs that it had: `max_steps` or `patience` may have ended it.
+            before = (best.tried[-1].epoch, before[1] + done)
 
     def _adapter(
         self, model: SentenceTransformer, best: Best

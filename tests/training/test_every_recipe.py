@@ -183,3 +183,38 @@ def test_one_grade_alone_is_nothing_to_contrast(name: str, products: int, runs: 
     runs.base = Path("nowhere")
     with pytest.raises(RankbenchError, match="to contrast"):
         runs(name, "o", "max_per_query=4")
+
+
+def test_max_steps_is_at_most(runs: Runs) -> None:
+    """More than the epochs have changes nothing; fewer end a run within an epoch."""
+    plain = runs("infonce", "plain")
+    more = runs("infonce", "more", f"max_steps={3 * plain.steps}")
+    assert more.steps == plain.steps
+    assert np.array_equal(runs.vectors("more"), runs.vectors("plain"))
+    assert runs("infonce", "fewer", "max_steps=3").steps == 3
+
+
+@pytest.mark.parametrize(("most", "epochs"), [(400, [1, 2, 3]), (2, [1, 2])])
+def test_the_epochs_of_stages_are_those_that_they_had(
+    most: int, epochs: list[int], runs: Runs
+) -> None:
+    settings = ["first_epochs=2", "epochs=1", f"max_steps={most}", "alphas=1"]
+    result = runs("hard-negatives", "o", *settings)
+    assert [one["epoch"] for one in result.card.scores["candidates"]] == epochs
+    told = [event for event in runs.events if event.get("phase") == "training"]
+    assert result.steps == len(told) and (most > 2 or result.steps == 4)
+
+
+def test_max_steps_of_a_teacher_is_at_most(runs: Runs) -> None:
+    from engine.training.teacher import teach, teach_recipe
+
+    few = [query for query in runs.queries if query.split == "train"][:4]
+    told = {}
+    for most in (0, 500):
+        recipe = teach_recipe("bce", ["documents=6", "negatives=2", f"max_steps={most}"])
+        taught = teach(
+            recipe, runs.base, few, [], runs.texts, runs.out / f"{most}", report=runs.events.append
+        )
+        told[most] = runs.trained(), taught.card.data["weights"]
+        runs.events.clear()
+    assert told[0] == told[500] and 0 < told[0][0] < 100
