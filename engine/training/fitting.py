@@ -68,7 +68,7 @@ def fit(
     trained.max_seq_length = min(int(recipe["max_length"]), length or int(recipe["max_length"]))
     try:
         freeze(trained, int(recipe.get("freeze", 0)))
-        add_lora(trained, lora)
+        add_lora(trained, lora, seed)
         trainer = _trainer(trained, recipe, objective, seed, checkpoints, watch)
         trainer.train(resume_from_checkpoint=_resumed(watch, checkpoints))
     finally:

@@ -51,11 +51,11 @@ def freeze(model: SentenceTransformer, layers: int) -> None:
         part.requires_grad_(requires_grad=False)
 
 
-def add_lora(model: SentenceTransformer, rank: int) -> None:
+def add_lora(model: SentenceTransformer, rank: int, seed: int) -> None:
     """Let only low-rank updates of the linear layers move (Hu et al. 2021, arXiv 2106.09685).
 
     `plain_weights` has them added to the weights, so that nothing of LoRA is saved. `rank` 0 leaves
-    the model as it is. Frozen layers get none.
+    the model as it is. Frozen layers get none. They begin at random, by `seed`.
     """
     if not rank:
         return
@@ -73,6 +73,7 @@ def add_lora(model: SentenceTransformer, rank: int) -> None:
             if isinstance(module, torch.nn.Linear) and f"{name}.weight" not in frozen
         ],
     )
+    torch.manual_seed(seed)  # the Trainer sets it only afterwards
     inject_adapter_in_model(config, body)
     for name, value in model.named_parameters():
         value.requires_grad_(requires_grad=".lora_" in name)

@@ -12,6 +12,7 @@ from engine.encoders.load import load_encoder, load_model
 from engine.errors import RankbenchError, UsageError
 from engine.training.outcome import Cancelled
 from engine.training.recipe import list_recipes, load_recipe
+from engine.training.weights import add_lora
 from tests.conftest import make_encoder
 from tests.training.conftest import Runs
 
@@ -21,10 +22,22 @@ OPTIONS = {"lora": ["lora=4"], "freeze": ["freeze=1"], "mini_batch": ["mini_batc
 FULL = [name for name in NAMES if name != "infonce"]
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_recipe_trains_is_cancelled_and_goes_on(name: str, runs: Runs) -> None:
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        *((name, []) for name in NAMES),
+        ("infonce", ["lora=2"]),
+        ("hard-negatives", ["lora=2"]),
+        ("listwise", ["freeze=1", "lora=2", "patience=1"]),
+    ],
+)
+def test_a_recipe_trains_is_cancelled_and_goes_on(
+    name: str, settings: list[str], runs: Runs
+) -> None:
     """A run that was cut off and taken up again ends with the weights of one that was not."""
-    whole = runs(name, "whole")
+    if settings:
+        runs.base = make_encoder(runs.out / "two-layers", layers=2)
+    whole = runs(name, "whole", *settings)
     assert whole.rows >= 4 and whole.steps >= 6
     texts = list(runs.texts.values())[:40]
     base = load_encoder(runs.base, "cpu").encode_documents(texts)
@@ -36,9 +49,10 @@ def test_a_recipe_trains_is_cancelled_and_goes_on(name: str, runs: Runs) -> None
     runs.events.clear()
     place = runs.out / "checkpoints"
 
-    runs(name, "cut", checkpoints=place, should_stop=lambda: runs.trained() >= half)
+    stop = {"checkpoints": place, "should_stop": lambda: runs.trained() >= half}
+    runs(name, "cut", *settings, **stop)
     runs.events.clear()
-    again = runs(name, "again", checkpoints=place)
+    again = runs(name, "again", *settings, checkpoints=place)
     told = [event["step"] for event in runs.events if event.get("phase") == "training"]
     assert min(told) > 0 and len(told) < whole.steps
     assert again.steps == whole.steps == max(told)
@@ -70,6 +84,21 @@ def test_an_option_of_every_recipe(option: str, runs: Runs) -> None:
         }
         assert max(ranks) <= 4
         assert all("embeddings" not in name and name.endswith(".weight") for name in moved)
+
+
+def test_low_rank_updates_begin_by_the_seed(runs: Runs) -> None:
+    """And by nothing that was drawn in the process before."""
+    settings = ["lora=2", "epochs=1", "alphas=1", "max_steps=3"]
+    for name in "ab":
+        runs("infonce", name, *settings, seed=1)
+    assert np.array_equal(runs.vectors("a"), runs.vectors("b"))
+    begun = []
+    for seed in (1, 1, 2):
+        model = load_model(runs.base, "cpu")
+        add_lora(model, 2, seed)
+        begun.append({k: v for k, v in model.state_dict().items() if ".lora_A" in k})
+    assert begun[0] and all(v.equal(begun[1][k]) for k, v in begun[0].items())
+    assert not any(v.equal(begun[2][k]) for k, v in begun[0].items())
 
 
 @pytest.mark.parametrize("name", FULL)
