@@ -24,6 +24,26 @@ def listing(path: Path) -> dict[str, Any]:
 
 
 def newest_step(place: Path) -> int | None:
-    """The step of the newest whole checkpoint in the directory `place`, None without one."""
+    """The step that a run with its checkpoints in `place` goes on from, None without any.
+
+    The newest whole checkpoint's, after those of the stages that ended: a stage counts its own.
+    """
     steps = [p.name.rpartition("-")[2] for p in place.glob("checkpoint-*") if listing(p)]
-    return max((int(step) for step in steps if step.isdigit()), default=None)
+    newest = max((int(step) for step in steps if step.isdigit()), default=None)
+    ended = [steps for path in place.glob("stage-*.json") if (steps := _stage_steps(path))]
+    return newest if newest is None and not ended else sum(ended) + (newest or 0)
+
+
+def tell_stage(kept: Path, steps: int, size: int) -> None:
+    """Say beside the file `kept`, `size` bytes when whole, that a stage of `steps` has ended."""
+    told = {"steps": steps, "size": size}
+    kept.with_suffix(".json").write_text(json.dumps(told))
+
+
+def _stage_steps(path: Path) -> int:
+    try:
+        told = json.loads(path.read_text())
+        whole = path.with_suffix(".pt").stat().st_size == told["size"]
+        return int(told["steps"]) if whole else 0
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0

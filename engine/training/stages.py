@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from engine.supervise.whole import tell_stage
 from engine.training import checkpoints as saved
 from engine.training import fitting
 from engine.training.examples import Examples
@@ -198,6 +199,7 @@ class _Ended:
         partial = self.path.with_suffix(".partial")
         try:
             torch.save(state, partial)
+            tell_stage(self.path, steps, partial.stat().st_size)
             partial.replace(self.path)
         except (OSError, RuntimeError):
             partial.unlink(missing_ok=True)

@@ -193,6 +193,41 @@ def test_a_resume_trains_on_where_the_best_weights_were_kept_aside(
     assert [info.name for info in list_encoders(ws)] == ["base", "infonce-01"]
 
 
+class CancelledWhileMining(Events):
+    """A cancel while negatives are mined for the second stage, with another writer at work."""
+
+    def __init__(self, context: Context, stack: ExitStack) -> None:
+        super().__init__(context.directory / "events.jsonl")
+        self.context, self.stack = context, stack
+
+    def emit(self, event: str, **values: Any) -> None:
+        super().emit(event, **values)
+        cancel = self.context.directory / "cancel"
+        if values.get("phase") == "mining" and not cancel.exists():
+            cancel.touch()
+            self.stack.enter_context(self.context.ws.writer_lock())
+
+
+def test_a_resume_goes_on_with_the_second_stage_where_the_first_was_kept_aside(
+    tiny_workspace: Workspace,
+) -> None:
+    ws = tiny_workspace
+    directory = ws.jobs_dir / "0001"
+    directory.mkdir()
+    settings = ["first_epochs=1", "lr=1e-3", "max_per_query=2", "dev_products=80", "margin=0"]
+    params = {"recipe": "hard-negatives", "set": settings}
+    context = Context(ws, "0001", directory, params, Events(directory / "events.jsonl"))
+    with ExitStack() as stack:
+        cutting = CancelledWhileMining(context, stack)
+        with pytest.raises(Cancelled, match="until a resume has gone on training"):
+            jobs_train.run(replace(context, events=cutting))
+    (directory / "cancel").unlink()
+    assert jobs_train.run(context)["encoder"] == "hard-negatives-01"
+    card = read_card(ws.encoders_dir / "hard-negatives-01")
+    assert card is not None and "cancelled_after_step" not in card.scores
+    assert max(c["epoch"] for c in card.scores["candidates"]) == 2
+
+
 @pytest.mark.parametrize(
     ("looks", "indexed", "said", "left"),
     [
