@@ -70,7 +70,12 @@ def fit(
         freeze(trained, int(recipe.get("freeze", 0)))
         add_lora(trained, lora, seed)
         trainer = _trainer(trained, recipe, objective, seed, checkpoints, watch)
-        trainer.train(resume_from_checkpoint=_resumed(watch, checkpoints))
+        path = _resumed(watch, checkpoints)
+        step = int(path.rpartition("-")[2]) if path else 0
+        if watch.patient:  # else dev had ended it before it was cut off
+            trainer.train(resume_from_checkpoint=path)
+            step = trainer.state.global_step
+        watch.end(step)
     finally:
         unwrap(trained)
         trained.max_seq_length = length
@@ -81,7 +86,7 @@ def fit(
         raise diverged()
     if best.chosen is not None:  # taken from a checkpoint that knew no base
         watch.score_base()
-    _choose(trained, base, recipe, best, watch, trainer.state.global_step, stopped=should_stop())
+    _choose(trained, base, recipe, best, watch, step, stopped=should_stop())
     model.load_state_dict(best.weights)
     model.eval()
 

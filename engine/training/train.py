@@ -170,8 +170,7 @@ def train(
         {
             "event": "log",
             "message": f"{many(len(examples.rows), 'row', 'rows')} from "
-            f"{many(len(examples.queries), 'query', 'queries')}; "
-            + (f"{dev.measure} chooses, n {len(dev.ids)}" if dev else "dev too small to select on"),
+            f"{many(len(examples.queries), 'query', 'queries')}; " + _choosing(dev, recipe),
         }
     )
     check_stop(stop)
@@ -205,6 +204,13 @@ def train(
     save(model, out_dir, card, examples)
     rows, stopped = len(examples.rows), best.cancelled
     return TrainResult(out_dir, card, linear, rows, steps.last, stopped, _by_query(dev, best))
+
+
+def _choosing(dev: DevSet | None, recipe: Recipe) -> str:
+    if dev is not None:
+        return f"{dev.measure} chooses, n {len(dev.ids)}"
+    waits = "; patience has no score to wait for" if recipe.get("patience", 0) else ""
+    return f"dev too small to select on{waits}"
 
 
 def _labels(

@@ -15,6 +15,7 @@ from transformers import TrainerCallback
 
 from engine.training.outcome import Best, Candidate, Report, ShouldStop
 from engine.training.recipe import Recipe, alphas
+from engine.training.remarks import many
 from engine.training.selection import DevSet
 from engine.training.weights import Weights, interpolate, plain_weights
 
@@ -41,6 +42,12 @@ class StepWatch(TrainerCallback):
 
     def tell(self, message: str) -> None:
         self._report({"event": "log", "message": message})
+
+    def end(self, step: int) -> None:
+        """Tell the last step of a run that was taken up only to end."""
+        if step and not self._steps:
+            done = {"step": step, "steps": step, "eta_s": 0.0}
+            self._report({"event": "progress", "phase": "training", **done})
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self._began = time.monotonic()
@@ -112,6 +119,7 @@ class Watch(StepWatch):
         self._scorer = copy.deepcopy(model) if dev else None
         self._scoring: float | None = None
         self._patience = int(recipe.get("patience", 0))
+        self._part = "stage" if recipe.loss == "hard-negatives" else "run"
         self._waited = 0
         self.patient = True
         """False once no better dev score came for long enough."""
@@ -144,6 +152,7 @@ class Watch(StepWatch):
         self.best.weights = state["weights"]
         self.best.base = tuple(state.get("base", ()))
         self._waited = state["waited"]
+        self.patient = not 0 < self._patience <= self._waited
         self._model.load_state_dict(state["updates"], strict=False)
 
     def score_base(self) -> None:
@@ -213,6 +222,7 @@ class Watch(StepWatch):
         self._scoring = time.monotonic() - began
         self._waited = 0 if rising else self._waited + 1
         if self._patience and self._waited >= self._patience:
-            self.tell(f"No better dev score for {self._patience} epochs: the run ends here.")
+            epochs = many(self._patience, "epoch", "epochs")
+            self.tell(f"No better dev score for {epochs}: this {self._part} ends here.")
             self.patient = False
             control.should_training_stop = True
