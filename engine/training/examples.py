@@ -6,7 +6,7 @@ import hashlib
 import json
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from engine.catalog.normalise import clean_query, normalise_query
 from engine.catalog.queries import JudgedQuery
@@ -44,6 +44,8 @@ class Examples:
         data_hash: SHA-256 (16 hex) of the rows: equal data and seed give an equal hash.
         notes: what was left out, for the card and the log.
         strata: what the rows of one batch should share, a text a row; () for nothing.
+        wanted: of lists, normalised query -> the texts with a target above 0: what may not stand
+            among its documents with target 0.
     """
 
     rows: tuple[Example, ...]
@@ -52,6 +54,7 @@ class Examples:
     data_hash: str
     notes: tuple[str, ...]
     strata: tuple[str, ...] = ()
+    wanted: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @property
     def negatives(self) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.catalog.normalise import clean_query, normalise_query
 from engine.catalog.queries import JudgedQuery
@@ -102,7 +102,10 @@ def build_lists(
     """
     rng = random.Random(drawing.seed)
     pool = sorted({p for query in queries for p in query.grades if texts.get(p)})
-    relevant = relevant_texts(queries, texts)
+    every = relevant_texts(queries, texts)
+    for query in queries:
+        known = _known(query, texts, drawing)
+        every[normalise_query(query.query)] |= {texts[p] for p, aim in known.items() if aim > 0}
     rows, used = [], []
     aimed: set[float] = set()
     for query in sorted(queries, key=lambda item: item.query_id):
@@ -112,13 +115,12 @@ def build_lists(
         if not text or max(known.values(), default=0) <= 0:
             continue
         used.append(query)
-        wanted = relevant[normalise_query(query.query)]
-        wanted |= {texts[product] for product, target in known.items() if target > 0}
+        wanted = every[normalise_query(query.query)]
         for part in _dealt(_drawn(known, drawing.max_per_query, rng), drawing.documents):
             filled = _filled(part, drawing.documents, pool, texts, wanted, rng)
             products, targets = [p for p, _ in filled], [t for _, t in filled]
             rows.append(_row(query, text, products, texts, targets))
-    return _examples(rows, queries, used, texts, aimed)
+    return replace(_examples(rows, queries, used, texts, aimed), wanted=every)
 
 
 def _known(query: JudgedQuery, texts: Mapping[str, str], drawing: Drawing) -> dict[str, float]:

@@ -115,9 +115,14 @@ def rows_of_lists(
         )
     left = len(lists) - len(used)
     notes = (f"{left} queries of the log with fewer than {size} scored products left out",)
-    # Nothing is known to be right for a query of a log, so no two rows may not meet.
-    relevant = {normalise_query(query.query): frozenset[str]() for query in used}
-    return Examples(tuple(rows), relevant, tuple(used), hash_rows(rows), notes if left else ())
+    # Nothing is known to be right for a query of a log, but its teacher gave each of its list a
+    # part of the softmax.
+    relevant = {normalise_query(row.query): frozenset[str]() for row in rows}
+    wanted = dict(relevant)
+    for row in rows:
+        wanted[normalise_query(row.query)] |= frozenset(row.documents())
+    notes = notes if left else ()
+    return Examples(tuple(rows), relevant, tuple(used), hash_rows(rows), notes, wanted=wanted)
 
 
 def _in_strata(

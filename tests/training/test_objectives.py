@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,10 +11,13 @@ import torch
 
 from engine.catalog.queries import JudgedQuery
 from engine.training.batches import batch_rows, without_false_negatives
-from engine.training.examples import build_examples
+from engine.training.examples import Examples, build_examples
 from engine.training.graded import Drawing, build_lists, build_pairs, grade_targets
+from engine.training.objectives import OBJECTIVES
 from engine.training.objectives.contrastive import graded_contrastive
 from engine.training.objectives.listwise import ListwiseLoss
+from engine.training.recipe import load_recipe
+from engine.training.rows import rows_of_lists
 from engine.workspace import DEFAULT_GAINS
 
 
@@ -157,9 +161,53 @@ def test_no_list_is_filled_with_what_its_query_wants() -> None:
         assert told == pytest.approx({p: target[query.grades[p]] for p in products})
 
 
-def test_batches_keep_to_their_strata() -> None:
-    from dataclasses import replace
+def together(recipe: str, examples: Examples, *settings: str) -> list[set[str]]:
+    """The queries of each batch."""
+    found = OBJECTIVES[recipe](examples, load_recipe(recipe).with_set([*settings]))
+    return [{examples.rows[n].query_id for n in batch} for batch in found.plan(8, 0)]
 
+
+@pytest.mark.parametrize(("grade", "shared"), [("S", False), ("C", False), ("I", True)])
+def test_lists_that_want_one_text_do_not_meet_in_a_softmax(grade: str, shared: bool) -> None:
+    # p1 is judged for both queries, so by "a" it would be pulled up, and by "b" pushed down.
+    queries = [
+        JudgedQuery("a", "red tent", "train", {"p0": "E", "p1": grade, "p2": "I"}),
+        JudgedQuery("b", "blue lamp", "train", {"p3": "E", "p1": grade, "p4": "I"}),
+    ]
+    examples = build_lists(queries, TEXTS, Drawing(DEFAULT_GAINS, "log", 100, 3))
+    assert ({"a", "b"} in together("listwise", examples)) is shared
+    # Where each list has a softmax of its own, it does not matter.
+    assert {"a", "b"} in together("listwise", examples, "in_batch=0")
+
+
+def test_a_wanted_product_that_was_not_drawn_keeps_lists_apart() -> None:
+    # One product a query is drawn: of "a" an Exact one, while "b" holds its p1 at target 1.
+    queries = [
+        JudgedQuery("a", "red tent", "train", {"p0": "E", "p1": "S"}),
+        JudgedQuery("b", "blue lamp", "train", {"p1": "E", "p4": "I"}),
+        JudgedQuery("c", "pink hat", "train", {f"p{n}": "I" for n in range(10, 30)}),
+    ]
+    texts = {product: text for product, text in TEXTS.items() if product != "p4"}
+    drawing = Drawing({"E": 1.0, "S": 1.0, "C": 0.0, "I": 0.0}, "gain", 1, 2)
+    for seed in range(6):
+        examples = build_lists(queries, texts, replace(drawing, seed=seed))
+        assert {"a", "b"} not in together("listwise", examples)
+
+
+def test_lists_of_a_log_with_one_product_do_not_meet_in_a_softmax() -> None:
+    def lists(second: str) -> Examples:
+        given = [
+            ("red tent", ("p0", "p1"), (5.0, -5.0)),
+            ("crimson tent", (second, "p2"), (5.0, -5.0)),
+        ]
+        return rows_of_lists(load_recipe("distill").with_set(["documents=2"]), given, TEXTS)
+
+    assert len(together("distill", lists("p0"), "in_batch=1")) == 2
+    assert len(together("distill", lists("p3"), "in_batch=1")) == 1
+    assert len(together("distill", lists("p0"))) == 1
+
+
+def test_batches_keep_to_their_strata() -> None:
     queries = [
         JudgedQuery(f"q{n}", f"query {n}", "train", {f"p{n}": "E", f"p{n + 20}": "I"})
         for n in range(20)

@@ -10,6 +10,7 @@ target 0, for what a query should not find is the whole catalog, not only what w
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -33,12 +34,13 @@ def distill(examples: Examples, recipe: Recipe) -> Objective:
 
 
 def _lists(examples: Examples, recipe: Recipe, probabilities: Any) -> Objective:
+    in_batch = bool(recipe["in_batch"])
+    # In one softmax a text would stand twice, once wanted and once at 0.
+    apart = replace(examples, relevant=examples.wanted) if in_batch else examples
     return Objective(
         examples,
-        without_false_negatives(examples),
-        lambda model: ListwiseLoss(
-            model, float(recipe["scale"]), probabilities, in_batch=bool(recipe["in_batch"])
-        ),
+        without_false_negatives(apart),
+        lambda model: ListwiseLoss(model, float(recipe["scale"]), probabilities, in_batch=in_batch),
         labels=[list(row.targets) for row in examples.rows],
     )
 
