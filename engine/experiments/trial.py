@@ -45,8 +45,8 @@ def run_trial(
     """
     began = time.monotonic()
     settings = [f"{key}={value}" for key, value in running.settings.items()]
-    watch = _Watch(running, experiment.recipe.with_set(settings), stop, report, where)
     try:
+        watch = _Watch(running, experiment.recipe.with_set(settings), stop, report, where)
         result = _train(experiment, watch, directory)
         if result.cancelled is not None and not watch.pruned:
             raise Cancelled

@@ -17,6 +17,7 @@ import numpy as np
 from engine.catalog.normalise import normalise_query
 from engine.encoders.cross_encoder import score_pairs
 from engine.encoders.load import SentenceEncoder
+from engine.errors import RankbenchError
 from engine.training.examples import Example, Examples, hash_rows
 from engine.training.outcome import Report, ShouldStop, check_stop
 from engine.training.recipe import Recipe
@@ -74,6 +75,7 @@ def mine(
 
     Raises:
         Cancelled: the person asked for it.
+        RankbenchError: nothing was mined for any row.
     """
     count = int(recipe["negatives"])
     ids = sorted(product for product, text in texts.items() if text)
@@ -93,7 +95,7 @@ def mine(
     if labels is not None:
         windows = {query: [texts[ids[n]] for n in found] for query, found in ranked.items()}
         _label(labels, examples, windows, report, should_stop)
-    rows, short, right = [], 0, set()
+    rows, short, bare, right = [], 0, 0, set()
     for row in examples.rows:
         scores = cosines[row.query]
         limit = float(recipe["near"]) * scores[place[row.positive]]
@@ -107,11 +109,17 @@ def mine(
             taken = [p for p in found if labels.right(row.query, texts[p], row.positive)]
             right.update((row.query, product) for product in taken)
             found = [product for product in found if product not in taken]
-        found = found[:count]
-        short += len(found) < count
-        rows.append(_with(row, found, texts, count))
+        own = _kept(row, count)
+        new = [product for product in found if product not in own][: count - len(own)]
+        short += len(new) < count - len(own)
+        bare += not new
+        rows.append(_with(row, [*own, *new], texts, count))
+    if bare == len(rows):
+        raise _nothing_mined(recipe, len(ids), taught=labels is not None)
     notes = [f"{short} of {len(rows)} rows had too few hard negatives and kept judged ones"]
     notes = notes * bool(short)
+    if bare:
+        notes.append(f"for {bare} of {len(rows)} rows nothing was mined at all")
     if labels is not None:
         notes.append(f"{len(right)} mined products left out that the teacher takes for right")
     return replace(
@@ -140,10 +148,24 @@ def _label(
         report({"event": "progress", "phase": "labelling", **done})
 
 
-def _with(row: Example, mined: Sequence[str], texts: Mapping[str, str], count: int) -> Example:
-    """The row with its own first negative where there is room for two, then mined ones."""
-    first = row.negative_ids[:1] if count > 1 else ()
-    products = list(dict.fromkeys([*first, *mined, *row.negative_ids]))[:count]
+def _kept(row: Example, count: int) -> tuple[str, ...]:
+    """The row's own first negative, where there is room for two."""
+    return row.negative_ids[:1] if count > 1 else ()
+
+
+def _nothing_mined(recipe: Recipe, products: int, *, taught: bool) -> RankbenchError:
+    ranks = f"ranks {recipe['mine_from'] + 1} to {min(recipe['mine_to'], products)}"
+    also = " or that the teacher takes for right" if taught else ""
+    return RankbenchError(
+        f"No hard negative was found for any row: {ranks} of their queries hold only Exact "
+        f"products and such as are nearer than {recipe['near']:g} of the positive's cosine{also}.",
+        "Mine deeper (`--set mine_to=200`), or raise `near`.",
+    )
+
+
+def _with(row: Example, taken: Sequence[str], texts: Mapping[str, str], count: int) -> Example:
+    """The row with the negatives taken, and more of its own where they are too few."""
+    products = list(dict.fromkeys([*taken, *row.negative_ids]))[:count]
     while len(products) < count:  # rows of one run have one width
         products.append(products[-1] if products else row.negative_ids[0])
     return replace(

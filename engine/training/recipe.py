@@ -181,6 +181,12 @@ def _fitting_together(recipe: Recipe) -> Recipe:
         raise UsageError(
             "hard-negatives with negatives = 0 has nothing to mine.", "Give 1 or more."
         )
+    if recipe.loss == "hard-negatives" and recipe["mine_from"] >= recipe["mine_to"]:
+        raise UsageError(
+            f"mine_from = {recipe['mine_from']} with mine_to = {recipe['mine_to']} has no ranks to "
+            "mine.",
+            "Give `mine_to` more than `mine_from`.",
+        )
     if recipe.get("teacher_margin", 0.0) and not recipe.get("teacher", ""):
         raise UsageError(
             "teacher_margin without a teacher says nothing.", "Name one: `--set teacher=DIR`."

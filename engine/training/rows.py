@@ -125,6 +125,16 @@ def rows_of_lists(
     return Examples(tuple(rows), relevant, tuple(used), hash_rows(rows), notes, wanted=wanted)
 
 
+def check_ranks(recipe: Recipe, texts: Mapping[str, str]) -> None:
+    """Raise RankbenchError where a recipe that mines begins below the last of the catalog."""
+    first, products = int(recipe.get("mine_from", 0)), sum(bool(text) for text in texts.values())
+    if first >= products:
+        raise RankbenchError(
+            f"mine_from = {first} passes over all {products} products of the catalog.",
+            "Give fewer: `--set mine_from=0`.",
+        )
+
+
 def _in_strata(
     examples: Examples, recipe: Recipe, queries: Sequence[JudgedQuery], products: Products
 ) -> Examples:

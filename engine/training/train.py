@@ -24,7 +24,14 @@ from engine.training.finish import Material, lineage, make_card, make_note, save
 from engine.training.outcome import Best, Boldest, Cancelled, Report, ShouldStop, check_stop
 from engine.training.recipe import Recipe
 from engine.training.remarks import many
-from engine.training.rows import NOTHING, Products, rows_of, rows_of_basket, rows_of_lists
+from engine.training.rows import (
+    NOTHING,
+    Products,
+    check_ranks,
+    rows_of,
+    rows_of_basket,
+    rows_of_lists,
+)
 from engine.training.synthetic import ScoredList
 from engine.training.vectors import BaseVectors, base_hits, known_vectors
 from engine.workspace import DEFAULT_GAINS
@@ -117,8 +124,9 @@ def train(
             and seed goes on from the newest whole one. Nowhere by default.
 
     Raises:
-        RankbenchError: no usable rows or no such teacher (before any training), the loss diverged,
-            the disk is full, or the saved encoder does not read back as the one in memory.
+        RankbenchError: no usable rows, no ranks to mine or no such teacher (before any training),
+            nothing was mined, the loss diverged, the disk is full, or the saved encoder does not
+            read back as the one in memory.
         Cancelled: `should_stop` said so before an epoch had been scored; nothing is left in
             `out_dir`. Later the best weights so far are saved, and the result says `cancelled`.
     """
@@ -134,6 +142,7 @@ def train(
         examples = rows_of_basket(recipe, basket, queries, texts, run_seed)
     else:
         examples = rows_of(recipe, train_queries, texts, gains, products, run_seed)
+    check_ranks(recipe, texts)
     for note in examples.notes:
         report({"event": "log", "message": note})
     report({"event": "progress", "phase": "loading", "step": 0, "steps": 0})

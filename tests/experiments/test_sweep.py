@@ -242,6 +242,17 @@ def test_a_setting_that_cannot_run_is_a_failed_trial(
         sweep(wrong, tmp_path / "w", Budget(3))
 
 
+def test_settings_that_are_impossible_together_are_a_failed_trial(
+    experiment: Experiment, tmp_path: Path
+) -> None:
+    settings = ["max_steps=1", "dev_products=80", "first_epochs=0", "mine_from=30", "alphas=1"]
+    recipe = load_recipe("hard-negatives").with_set(settings)
+    odd = replace(experiment, recipe=recipe, space=space_of(recipe, ["mine_to=20,50"]))
+    found = sweep(odd, tmp_path / "s", Budget(9))
+    assert [trial.state for trial in found.trials] == ["complete", "failed"]
+    assert "no ranks to mine" in found.trials[1].why
+
+
 def test_the_stages_of_a_recipe_are_parts_of_one_trial(
     experiment: Experiment, tmp_path: Path
 ) -> None:
