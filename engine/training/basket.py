@@ -197,7 +197,7 @@ def basket(
 
 
 def _setting(recipe: Recipe, key: str, default: int) -> int:
-    return int(recipe.parameters.get(key, default))
+    return int(recipe.get(key, default))
 
 
 class _Maker:

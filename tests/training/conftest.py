@@ -10,7 +10,7 @@ import pytest
 
 from engine.catalog.queries import JudgedQuery
 from engine.encoders.load import load_encoder
-from engine.training.recipe import load_recipe
+from engine.training.recipe import Recipe, load_recipe
 from engine.training.rows import Products
 from engine.training.synthetic import ScoredList
 from engine.training.train import TrainResult, train
@@ -28,8 +28,16 @@ class Runs:
         self.base, self.texts, self.queries, self.out = base, texts, queries, out
         self.events: list[dict[str, Any]] = []
 
-    def __call__(self, recipe: str, out: str, *settings: str, **options: Any) -> TrainResult:
-        found = load_recipe(recipe).with_set([*QUICK, *settings])
+    def recipe(self, name: str, *settings: str) -> Recipe:
+        """The recipe with quick settings, as far as it has them, and these."""
+        found = load_recipe(name)
+        quick = [text for text in QUICK if text.partition("=")[0] in found.parameters]
+        return found.with_set([*quick, *settings])
+
+    def __call__(
+        self, recipe: str | Recipe, out: str, *settings: str, **options: Any
+    ) -> TrainResult:
+        found = recipe if isinstance(recipe, Recipe) else self.recipe(recipe, *settings)
         if found.loss == "distill":
             options["lists"] = self.lists(int(found["documents"]))
         return train(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,8 +11,10 @@ import pytest
 from engine.catalog.queries import JudgedQuery
 from engine.encoders.load import load_encoder, load_model
 from engine.errors import RankbenchError, UsageError
+from engine.records import Verdict, merge
+from engine.training.basket import basket
 from engine.training.outcome import Cancelled
-from engine.training.recipe import list_recipes, load_recipe
+from engine.training.recipe import Recipe, list_recipes, load_recipe
 from engine.training.weights import add_lora
 from tests.conftest import make_encoder
 from tests.training.conftest import Runs
@@ -64,6 +67,38 @@ def test_a_recipe_stopped_at_once_leaves_nothing(name: str, runs: Runs) -> None:
     with pytest.raises(Cancelled):
         runs(name, "cut", should_stop=lambda: bool(runs.events))
     assert not list(runs.out.iterdir())
+
+
+@pytest.mark.parametrize("name", [recipe.name for recipe in list_recipes()])
+def test_a_run_reads_every_parameter_of_its_recipe(
+    name: str, runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that nothing reads would be taken, explained, kept in the card, and do nothing."""
+    recipe, read = runs.recipe(name, "epochs=1"), set()
+    given = Recipe.get
+    item = Recipe.__getitem__
+
+    def got(self: Recipe, key: str, default: Any) -> Any:
+        read.add(key)
+        return given(self, key, default)
+
+    def taken(self: Recipe, key: str) -> Any:
+        read.add(key)
+        return item(self, key)
+
+    monkeypatch.setattr(Recipe, "get", got)
+    monkeypatch.setattr(Recipe, "__getitem__", taken)
+    options = {}
+    if recipe.loss == "flags":
+        some = [query for query in runs.queries if query.split == "train"][:2]
+        said = [
+            Verdict(query.query, p, "I", True) for query in some for p in list(query.grades)[-1:]
+        ]
+        made = merge(runs.queries, said)
+        found = basket(made, runs.texts, lambda side, query: [], recipe, source="both")
+        options = {"basket": found, "queries": made.queries}
+    runs(recipe, "o", **options)
+    assert set(recipe.parameters) - read == set()
 
 
 @pytest.mark.parametrize("option", sorted(OPTIONS))
