@@ -20,6 +20,7 @@ from engine.training.batches import batch_rows, fit_length, plan
 from engine.training.examples import Examples
 from engine.training.outcome import Best, Cancelled, Candidate, Report, ShouldStop, diverged
 from engine.training.recipe import Recipe, alphas
+from engine.training.remarks import many
 from engine.training.selection import DevSet
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def fit(
     judge = _Judge(dev, best, encoder, vectors, recipe, report)
     # Ranking the whole catalog costs more than an epoch: five looks are enough.
     every = max(1, recipe["epochs"] // 5)
+    patience, better, patient = int(recipe.get("patience", 0)), 0, True
     step = 0
     began = time.monotonic()
     for epoch in range(1, recipe["epochs"] + 1):
@@ -106,8 +108,14 @@ def fit(
         )
         last = step >= limit or epoch == recipe["epochs"]
         if last or epoch % every == 0:
-            judge.score(epoch, weight.detach().numpy(), step, steps)
-        if last:
+            if judge.score(epoch, weight.detach().numpy(), step, steps):
+                better = epoch
+            patient = dev is None or not 0 < patience <= epoch - better
+        if not patient:
+            epochs = many(epoch - better, "epoch", "epochs")
+            message = f"No better dev score for {epochs}: this run ends here."
+            report({"event": "log", "message": message})
+        if last or not patient:
             break
     alpha = float(recipe["alpha"])
 
@@ -116,7 +124,8 @@ def fit(
 
     if best.chosen is None:
         best.offer(Candidate(epoch, alpha), own)
-    best.settle(alpha, float(recipe["margin"]), own)
+    if patient:  # else the last epoch is what was found wanting
+        best.settle(alpha, float(recipe["margin"]), own)
     return best.weights
 
 
@@ -188,9 +197,11 @@ class _Judge:
             best.base = dev.score_vectors(_unit(self._queries), _unit(self._documents))
             report({"event": "log", "message": dev.told(best.base)})
 
-    def score(self, epoch: int, weight: np.ndarray, step: int, steps: int) -> None:
+    def score(self, epoch: int, weight: np.ndarray, step: int, steps: int) -> bool:
+        """Whether one of them is better than all before."""
+        rising = False
         if self._dev is None:
-            return
+            return rising
         # W acts linearly, so each interpolation is a sum of two matrices made once.
         queries, documents = self._queries @ weight.T, self._documents @ weight.T
         for alpha in self._alphas:
@@ -201,6 +212,7 @@ class _Judge:
             )
             candidate = Candidate(epoch, alpha, scores)
             better = self.best.offer(candidate, lambda kept=mixed: kept)
+            rising |= better
             self._report(
                 {
                     "event": "progress",
@@ -215,6 +227,7 @@ class _Judge:
                     "best": better,
                 }
             )
+        return rising
 
 
 def _queries(encoder: SentenceEncoder, examples: Examples) -> tuple[torch.Tensor, torch.Tensor]:

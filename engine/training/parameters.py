@@ -51,7 +51,9 @@ PARAMETERS: Mapping[str, Parameter] = {
     "max_per_query": Parameter(
         int, 1, 100_000, "products drawn from one query (where rows are pairs of Exact: of those)"
     ),
-    "negatives": Parameter(int, 0, 16, "hard negatives a row, judged non-Exact for its query"),
+    "negatives": Parameter(
+        int, 0, 16, "hard negatives a row: judged non-Exact, mined, or (to teach) unjudged ones"
+    ),
     "max_steps": Parameter(int, 0, 10**9, "steps (of each stage), at most; 0 for the epochs' own"),
     "max_length": Parameter(int, 8, 8192, "tokens a text is cut to while training"),
     "scale": Parameter(float, 0.1, 1000.0, "1 / temperature of the softmax over cosines"),
@@ -78,7 +80,7 @@ PARAMETERS: Mapping[str, Parameter] = {
     "freeze": Parameter(int, 0, 1000, "layers from below that stay as they are, with the words"),
     "lora": Parameter(int, 0, 1024, "rank of low-rank updates (LoRA); 0 moves all weights"),
     "patience": Parameter(
-        int, 0, 1000, "epochs without a better dev score before stopping; 0: all"
+        int, 0, 1000, "epochs without a better dev score, after which it stops; 0: never"
     ),
     "identity": Parameter(float, 0.0, 1e6, "weight of ||W - I||² in the adapter's loss"),
     "alphas": Parameter(float, 0.0, 1.0, "base-to-tuned interpolations tried on dev", many=True),
@@ -100,6 +102,7 @@ PARAMETERS: Mapping[str, Parameter] = {
 
 OPTIONAL: Mapping[str, Mapping[str, Any]] = {
     "hard-negatives": {"teacher": "", "teacher_margin": 0.0},
+    "adapter": {"patience": 0},
 }
 """Loss -> parameters that a recipe has only where they are given, and what they are without."""
 

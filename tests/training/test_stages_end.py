@@ -59,6 +59,20 @@ def test_patience_ends_a_stage_and_the_next_counts_the_epochs_there_were(runs: R
     assert lines[0] == "No better dev score for 1 epoch: this stage ends here."
 
 
+def test_patience_ends_an_adapter_and_keeps_what_was_best(runs: Runs) -> None:
+    settings = ["epochs=100", "lr=1e-2", "alphas=1", "alpha=1", "margin=9"]
+    whole = runs("adapter", "whole", *settings)
+    runs.events.clear()
+    card = runs("adapter", "o", *settings, "patience=20").card
+    scores = [event for event in runs.events if event.get("phase") == "dev"]
+    best = max(scores, key=lambda event: event["score"])
+    assert scores[-1]["epoch"] == best["epoch"] + 20 < 100
+    assert card.scores["chosen"] == {"epoch": best["epoch"], "alpha": 1.0}
+    assert "No better dev score for 20 epochs: this run ends here." in told(runs)
+    tried = card.scores["candidates"]
+    assert whole.card.scores["candidates"][: len(tried)] == tried
+
+
 def test_patience_without_a_dev_set_is_said(runs: Runs) -> None:
     runs.queries = [query for query in runs.queries if query.split != "dev"]
     runs("infonce", "o", "patience=1", "max_steps=2")
