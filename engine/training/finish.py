@@ -38,8 +38,8 @@ class Material:
 
     Attributes:
         examples: its rows.
-        asked: "source": "judgments", "flags" or "both"; with verdicts also "include_test" and
-            "deselected".
+        asked: "source": "judgments", "flags", "both" or "log"; with verdicts also "include_test"
+            and "deselected".
         verdicts: hash of the verdicts that gave rows, "" for none.
         replayed: judged queries whose base scores are replayed; replay: rows of replay in all.
         held_out: normalised queries of the dev and test splits that are trained on all the same.
