@@ -101,10 +101,13 @@ def test_a_run_reads_every_parameter_of_its_recipe(
     assert set(recipe.parameters) - read == set()
 
 
-@pytest.mark.parametrize("option", sorted(OPTIONS))
-def test_an_option_of_every_recipe(option: str, runs: Runs) -> None:
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [(n, o) for n in NAMES for o in sorted(OPTIONS) if o in load_recipe(n).parameters],
+)
+def test_an_option_of_every_recipe(name: str, option: str, runs: Runs) -> None:
     runs.base = make_encoder(runs.out / "two-layers", layers=2)
-    runs("infonce", "o", "epochs=1", *OPTIONS[option])
+    runs(name, "o", "epochs=1", "max_steps=3", "alphas=1", *OPTIONS[option])
     base = load_model(runs.base, "cpu").state_dict()
     found = load_model(runs.out / "o", "cpu").state_dict()
     assert found.keys() == base.keys()
@@ -194,9 +197,10 @@ def test_strata_that_nothing_has_are_refused(by: str, runs: Runs) -> None:
         runs("infonce", "o", f"strata={by}")
 
 
-def test_patience_ends_a_run_that_dev_does_not_reward(runs: Runs) -> None:
-    settings = ["epochs=30", "warmup=0", "patience=2", "alphas=1", "margin=9"]
-    card = runs("infonce", "o", *settings).card
+@pytest.mark.parametrize("name", ["infonce", "triplet", "cosine"])
+def test_patience_ends_a_run_that_dev_does_not_reward(name: str, runs: Runs) -> None:
+    settings = ["epochs=30", "warmup=0", "patience=2", "alphas=1", "margin=9", "lr=3e-3"]
+    card = runs(name, "o", *settings).card
     scores = [event for event in runs.events if event.get("phase") == "dev"]
     assert max(event["epoch"] for event in scores) < 30
     best = max(scores, key=lambda event: event["score"])
@@ -262,7 +266,14 @@ def test_max_steps_is_at_most(runs: Runs) -> None:
 def test_the_epochs_of_stages_are_those_that_they_had(
     most: int, epochs: list[int], runs: Runs
 ) -> None:
-    settings = ["first_epochs=2", "epochs=1", f"max_steps={most}", "alphas=1"]
+    settings = [
+        "first_epochs=2",
+        "epochs=1",
+        f"max_steps={most}",
+        "alphas=1",
+        "near=1",
+        "mine_to=220",
+    ]
     result = runs("hard-negatives", "o", *settings)
     assert [one["epoch"] for one in result.card.scores["candidates"]] == epochs
     told = [event for event in runs.events if event.get("phase") == "training"]
