@@ -120,7 +120,8 @@ def test_an_option_of_every_recipe(name: str, option: str, runs: Runs) -> None:
             int(np.linalg.matrix_rank((found[name] - base[name]).numpy(), tol=1e-4))
             for name in moved
         }
-        assert max(ranks) <= 4
+        stages = 2 if name == "hard-negatives" else 1  # each adds updates of its own
+        assert max(ranks) <= 4 * stages
         assert all("embeddings" not in name and name.endswith(".weight") for name in moved)
 
 
