@@ -145,8 +145,9 @@ class Workspace:
             lock.acquire()
         except Timeout:
             raise RankbenchError(
-                "Another process is writing the index of this workspace.",
-                "Wait for it to end (`rankbench jobs` shows it), then try again.",
+                "Another process is writing the index of this workspace: a job, or `rankbench "
+                "index` or `compress`.",
+                "Wait for it to end (`rankbench jobs` shows jobs), then try again.",
             ) from None
         except OSError as error:
             raise unwritable(self.root, error) from None

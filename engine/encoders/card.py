@@ -72,6 +72,13 @@ class Card:
         """The recipe, or the method that made it smaller; "" where it was added as it is."""
         return str((self.recipe or {}).get("name") or self.compression.get("method") or "")
 
+    @property
+    def keeps(self) -> str:
+        """`keeps 99.8%, n 120` of its parent's catalog NDCG@10, where `compress` measured it."""
+        measured = self.compression.get("measured") or {}
+        share = measured.get("share")
+        return "" if share is None else f"keeps {share:.1%}, n {measured['n']:,}"
+
     def seen_queries(self) -> tuple[str, ...]:
         """Every query that trained or chose these weights, or a parent's."""
         return (*self.trained_queries, *self.selection_queries, *self.inherited_queries)

@@ -89,7 +89,8 @@ def compress(
         name: by default the parent's and the plan's.
 
     Raises:
-        UsageError: a plan that the encoder does not allow, or a name that none can have.
+        UsageError: a plan that the encoder does not allow or that changes nothing, or a name that
+            none can have.
         RankbenchError: the name is taken, `place` is another run's, the disk refuses, or what was
             saved does not read back.
         Cancelled: nothing was added; a distillation goes on from its checkpoint the next time.
@@ -97,6 +98,11 @@ def compress(
     report, stop = report or (lambda event: None), should_stop or (lambda: False)
     plan = plan.filled(parent.directory)
     _check_dim(plan, parent.matrix.vectors.shape[1])
+    if (parent.directory / GRAPH).is_file() and plan.name() == "int8":
+        raise UsageError(
+            f"{parent.info.name} answers queries in int8 already.",
+            "Add --dim or --layers, or compress another encoder.",
+        )
     new = check_name(name or f"{parent.info.name}-{plan.name()}")
     if any(info.name == new for info in list_encoders(ws)):
         raise RankbenchError(
@@ -227,7 +233,7 @@ def _card(
 
 
 def _note(plan: Plan, measured: Kept | None) -> str:
-    parts = []
+    parts = [] if measured is None or measured.share is None else [_keeps(measured)]
     if plan.layers is not None:
         parts.append(f"{plan.layers} layers, distilled in {plan.steps:,} steps")
     if plan.dim is not None:
@@ -235,14 +241,14 @@ def _note(plan: Plan, measured: Kept | None) -> str:
         parts.append(f"{how} {plan.dim} dimensions")
     if plan.method == "int8":
         parts.append("queries in int8 by onnxruntime, documents in float32")
-    if measured is not None and measured.share is not None:
-        parts.append(
-            f"keeps {measured.share:.1%} of its parent's catalog ndcg@10 on unseen queries "
-            f"({measured.low:.1%} to {measured.high:.1%}, n {measured.n})"
-            if measured.low is not None and measured.high is not None
-            else f"keeps {measured.share:.1%} of its parent's catalog ndcg@10 (n {measured.n})"
-        )
     return "; ".join(parts)
+
+
+def _keeps(measured: Kept) -> str:
+    span = f"n {measured.n}"
+    if measured.low is not None and measured.high is not None:
+        span = f"{measured.low:.1%} to {measured.high:.1%}, {span}"
+    return f"keeps {measured.share:.1%} of its parent's unseen catalog ndcg@10 ({span})"
 
 
 def _check_saved(work: Path, encoder: Encoder, plan: Plan) -> None:

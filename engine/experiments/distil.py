@@ -36,7 +36,7 @@ _RATE = 2e-4
 _WARM = 0.1
 _PIECES = 0.5  # of a batch: short pieces, as long as queries
 _LONGEST = 6  # words of a piece
-_EVERY = 50  # steps between checkpoints
+_EVERY = 20  # steps between checkpoints
 
 
 @dataclass(frozen=True, slots=True)

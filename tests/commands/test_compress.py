@@ -17,6 +17,9 @@ def test_an_int8_encoder_is_an_encoder_like_any_other(
     listed = rankbench("encoders", "base-int8", "--json", "-w", workspace).json
     assert listed["source"] == "base + int8" and listed["parents"] == ["base"]
     assert "int8 by onnxruntime" in listed["note"]
+    share = listed["compression"]["measured"]["share"]
+    assert listed["keeps"] == f"keeps {share:.1%}, n 12"
+    assert listed["keeps"] in rankbench("encoders", "-w", workspace).out
     indexed = rankbench("index", "--encoder", "base-int8", "--json", "-w", workspace).json
     assert indexed["encoded"] == 0 and indexed["rows"] == 16
     found = rankbench("eval", "--candidate", "base-int8", "--json", "-w", workspace).json
@@ -27,6 +30,8 @@ def test_an_int8_encoder_is_an_encoder_like_any_other(
     assert rankbench("export", "encoder", "base-int8", out, "-w", workspace).code == 0
     assert (out / "int8.onnx").is_file() and (out / "model.safetensors").is_file()
     assert rankbench("encoders", "--add", out, "--name", "back", "-w", workspace).code == 0
+    again = rankbench("compress", "base-int8", "-w", workspace)
+    again.assert_error(2, "int8 already", "--dim")
     back = rankbench("encoders", "back", "--json", "-w", workspace).json
     assert back["bytes"] == listed["bytes"] and back["dim"] is None
 

@@ -29,9 +29,15 @@ METHODS = ("int8", "pca", "truncate", "layers")
     type=click.Choice(METHODS),
     help="Default: int8, which measured best; it goes with --dim (a PCA) and --layers.",
 )
-@click.option("--dim", type=click.IntRange(1), metavar="N", help="Dimensions to keep.")
-@click.option("--layers", type=click.IntRange(1), metavar="N", help="Layers to keep; distilled.")
-@click.option("--steps", type=click.IntRange(1), metavar="N", help="Of the distillation.")
+@click.option(
+    "--dim", type=click.IntRange(1), metavar="N", help="Dimensions to keep; of pca, truncate: 256."
+)
+@click.option(
+    "--layers", type=click.IntRange(1), metavar="N", help="Layers to keep; of layers: two thirds."
+)
+@click.option(
+    "--steps", type=click.IntRange(1), metavar="N", help="Of the distillation; default 600."
+)
 @click.option("--name", metavar="NAME", help="The new encoder's name.")
 @click.option("--table", "as_table", is_flag=True, help="Measure every way; make nothing.")
 @click.option(
@@ -71,7 +77,10 @@ def command(
             "Add --layers N, or leave --steps out.",
         )
     parent = read(workspace, encoder)
-    kept = "Stopped; what was measured and distilled is kept, and the same command goes on."
+    kept = (
+        "Stopped; what was measured is kept, and the same command goes on, a distillation from its "
+        "last 20th step."
+    )
     with interruptible(kept) as should_stop:
         if as_table:
             measure(workspace, parent, steps, rounds, as_json, should_stop)
@@ -108,10 +117,10 @@ def make(
         made = compress(
             workspace, parent, plan, place, name=name, report=paint, should_stop=should_stop
         )
-    info = made.info
+    info, dim_before = made.info, parent.matrix.vectors.shape[1]
+    card = info.card.compression if info.card else {}
     if as_json:
         kept = made.kept.to_json() if made.kept else None
-        card = info.card.compression if info.card else {}
         emit_json({"encoder": info.name, "bytes": info.bytes, "kept": kept, "compression": card})
         return
     rows = [
@@ -119,6 +128,8 @@ def make(
         ("from", safe(info.source)),
         ("size", f"{_megabytes(info.bytes)} to encode queries with, "
                  f"{_megabytes(parent.info.bytes)} for {safe(parent.info.name)}"),
+        ("vectors", f"{card.get('dim') or dim_before} dimensions for {dim_before}; "
+                    f"{count(len(parent.matrix.ids), 'product')}"),
         ("kept", _kept_line(made.kept)),
     ]  # fmt: skip
     facts(rows)
@@ -225,8 +236,8 @@ def _kept_line(kept: Kept | None) -> str:
         return "not measured: every judged query was seen, or there is none"
     return (
         f"{_share(kept.share)} of catalog ndcg@10 ({_share(kept.low)} to {_share(kept.high)}; "
-        f"{kept.parent:.4f} to {kept.own:.4f}, {kept.improved}/{kept.unchanged}/{kept.harmed}, "
-        f"n {kept.n} unseen)"
+        f"{kept.parent:.4f} to {kept.own:.4f}; {kept.improved}/{kept.unchanged}/{kept.harmed} "
+        f"improved/unchanged/harmed, n {kept.n} unseen)"
     )
 
 

@@ -168,6 +168,8 @@ def _entry(info: EncoderInfo, state: State) -> dict[str, Any]:
         "note": card.note if card else "",
         "trained_queries": len(card.trained_queries) if card else 0,
         "verdict": dict(card.verdict) if card else {},
+        "compression": dict(card.compression) if card else {},
+        "keeps": card.keeps if card else "",
     }
 
 
@@ -185,7 +187,7 @@ def show(rows: list[dict[str, Any]]) -> None:
                 f"{row['bytes'] / 1e6:.1f} MB",
                 dev,
                 _told_unseen(row["unseen"]) or "—",
-                row["verdict"].get("call") or _on_dev(row),
+                row["verdict"].get("call") or row["keeps"] or _on_dev(row),
                 ", ".join(row["used"]),
             ]
         )
@@ -237,6 +239,7 @@ def show_one(row: dict[str, Any]) -> None:
         "query": _milliseconds(row["latency"]) if row["latency"] else "",
         "used": ", ".join(row["used"]),
         "created": row["created"],
+        "recipe": _recipe(row),
         "trained on": _trained_on(row),
         "dev": _dev(row["scores"]),
         "unseen ndcg@10": _told_unseen(row["unseen"]),
@@ -253,6 +256,23 @@ def show_one(row: dict[str, Any]) -> None:
     if row["verdict"]:
         click.echo()
         show_page(row["verdict"])
+
+
+def _recipe(row: dict[str, Any]) -> str:
+    """`infonce: epochs 2, lr 2e-05, … seed 0; kept epoch 2, alpha 1`; "" for an untrained one."""
+    made = row["recipe"]
+    if not made:
+        return ""
+    told = ", ".join(f"{key} {_setting(value)}" for key, value in made["parameters"].items())
+    chosen = row["scores"].get("chosen")
+    kept = f"; kept epoch {chosen['epoch']}, alpha {chosen['alpha']:g}" if chosen else ""
+    return f"{made['name']}: {told}{kept}"
+
+
+def _setting(value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join(map(_setting, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _trained_on(row: dict[str, Any]) -> str:

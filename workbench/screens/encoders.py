@@ -37,7 +37,7 @@ KEYS = (
     Key("^P", "all commands", "app.command_palette", "more"),
 )
 NO_RUN = (
-    "{} has no verdict: no run here made it, or it ended before one was drawn. "
+    "{} has no verdict: no training here made it, or it ended before one was drawn. "
     "F2 compares the two sides on every query."
 )
 

@@ -124,6 +124,8 @@ def _call(item: EncoderRow) -> Piece:
     if item.info.fault:
         return "error", "card unreadable"
     call = str(item.verdict.get("call", ""))
+    if not call and item.info.card:
+        return "plain", item.info.card.keeps
     return INKS.get(call, "plain"), call
 
 
