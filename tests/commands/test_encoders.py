@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from engine.encoders.card import Card, write_card
 from engine.encoders.fingerprint import fingerprint
 from engine.workspace import open_workspace
 from tests.commands.conftest import Rankbench
@@ -36,6 +38,19 @@ def test_one_encoder_says_where_it_comes_from(
     assert [step["name"] for step in found["lineage"]] == ["other"]
     page = rankbench("encoders", "other", "-w", workspace).out
     assert "fingerprint" in page and "not indexed" in page
+
+
+def test_the_page_of_a_trained_one_tells_its_settings(
+    workspace: Path, tiny_encoder_dir: Path, rankbench: Rankbench
+) -> None:
+    directory = open_workspace(workspace).encoders_dir / "tuned-01"
+    shutil.copytree(tiny_encoder_dir, directory)
+    settings = {"alphas": [0.5, 1.0], "epochs": 2, "lr": 2e-5, "seed": 7}
+    recipe = {"name": "infonce", "loss": "infonce", "parameters": settings}
+    scores = {"chosen": {"epoch": 2, "alpha": 1.0}}
+    write_card(directory, Card("tuned-01", "base", "f", recipe=recipe, scores=scores))
+    page = rankbench("encoders", "tuned-01", "-w", workspace).out
+    assert "infonce: alphas 0.5 1, epochs 2, lr 2e-05, seed 7; kept epoch 2, alpha 1" in page
 
 
 def test_latency_is_timed_only_when_asked(made: Path, rankbench: Rankbench) -> None:
