@@ -154,6 +154,19 @@ def test_a_click_log_that_lacks_something_is_told_what(
     assert not (workspace / "clicks").exists()
 
 
+def test_what_clicks_never_changed_is_not_taken_back(workspace: Path, rankbench) -> None:
+    def judged() -> tuple[str, list]:
+        with Records(workspace / "records.db") as records:
+            return records.judgments_hash(), records.imports()
+
+    before = judged()
+    assert before[1]
+    for file in ([], [workspace / "clicks.csv"]):
+        told = rankbench("import", "clicks", *file, "--undo", "-w", workspace)
+        told.assert_error(2, "nothing to take back", "import judgments --undo")
+    assert judged() == before
+
+
 def test_what_a_teacher_begins_with_is_named_from_the_root(
     tiny_workspace: Workspace, tiny_cross_encoder_dir: Path, rankbench, monkeypatch
 ) -> None:

@@ -106,6 +106,11 @@ def undo_import(workspace: Workspace, kind: str, file: Path | None, as_json: boo
 
     if kind == "flags":
         raise UsageError("Flags are taken back by their own command.", "Run `rankbench undo`.")
+    if kind == "clicks":
+        raise UsageError(
+            "Clicks change no judgment: there is nothing to take back.",
+            "Run `rankbench import judgments --undo` if their file was imported.",
+        )
     if kind == "queries" or file is not None:
         raise UsageError(
             "--undo takes the newest import of judgments, or the newest log, back.",
