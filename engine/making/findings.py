@@ -24,12 +24,14 @@ class Change:
         echoed: of these, the ones whose grade is what people's verdicts say: an export with
             verdicts applied that comes home makes them look imported.
         first: whether there were no judgments before.
+        weighed: pairs judged before that count otherwise in training now.
     """
 
     new: int = 0
     changed: int = 0
     echoed: int = 0
     first: bool = False
+    weighed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +42,14 @@ class Imported:
         splits: split -> queries of the workspace.
         change: what became of the judgments there were.
         linked_by: the rule by which new queries were linked (`engine.catalog.splits.link`), or "".
+        weight: how often the file's judgments count in training.
     """
 
     splits: Mapping[str, int]
     added: Added
     change: Change
     linked_by: str = ""
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,7 @@ class JudgmentFindings:
         change: what became of the judgments there were.
         unread_weights: query id -> its `weight`, where that is no number from 0.
         named: the query set that the file's queries were made, if one was asked for.
+        weight: how often the file's judgments count in training.
     """
 
     format: str
@@ -108,6 +113,7 @@ class JudgmentFindings:
     change: Change
     unread_weights: Mapping[str, str] = field(default_factory=dict)
     named: Named | None = None
+    weight: float = 1.0
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -187,6 +193,7 @@ def of_judgments(
         change=imported.change,
         unread_weights=_unread_weights(judged),
         named=named,
+        weight=imported.weight,
     )
 
 

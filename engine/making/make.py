@@ -178,7 +178,7 @@ def read_judged(
     with Verdicts(workspace.records_path) as verdicts:
         merged = merge(after, verdicts.standing(), verdicts.separated())
     change = _change(before, after, merged.words)
-    return findings.Imported(dict(splits), added, change, assigned.linked_by)
+    return findings.Imported(dict(splits), added, change, assigned.linked_by, weight)
 
 
 def _change(
@@ -199,7 +199,13 @@ def _change(
         word is not None and word.grade == grade
         for word, (_, _, grade, _) in zip(said, moved, strict=True)
     )
-    return findings.Change(new, len(moved) - new, echoed, not before)
+    weights = {query.query_id: query.file_weights for query in before}
+    weighed = sum(
+        query.file_weights.get(product, 1.0) != weights[query.query_id].get(product, 1.0)
+        for query in after
+        for product in query.grades.keys() & known.get(query.query_id, {}).keys()
+    )
+    return findings.Change(new, len(moved) - new, echoed, not before, weighed)
 
 
 def _check_target(plan: Plan) -> None:

@@ -29,7 +29,7 @@ def show_judgments(found: JudgmentFindings) -> None:
         )
     if found.named is not None:
         say(named(found.named))
-    if not change.first and (change.new or change.changed):
+    if not change.first:
         hint("`rankbench import judgments --undo` takes the file back.")
 
 
@@ -97,6 +97,8 @@ def _judgment_lines(found: JudgmentFindings) -> list[tuple[str, str]]:
     lines.append(("unknown products", unknown))
     if not found.change.first:
         lines.append(("to those here", _changes(found)))
+    if found.weight != 1 or found.change.weighed:
+        lines.append(("weight", _weight(found)))
     names = [name for name in ("train", "dev", "test", "") if name in found.splits]
     parts = [f"{name or 'none'} {found.splits[name]:,}" for name in names]
     lines.append(("splits", f"{', '.join(parts)} queries"))
@@ -131,6 +133,14 @@ def _changes(found: JudgmentFindings) -> str:
     new, changed = found.change.new, found.change.changed
     same = found.judgments - new - changed
     return f"{new:,} new, {changed:,} changed, {same:,} as they were"
+
+
+def _weight(found: JudgmentFindings) -> str:
+    often = "once" if found.weight == 1 else f"{found.weight:g} times"
+    counts = f"each counts {often} in training"
+    if not found.change.weighed:
+        return counts
+    return f"{counts}; {found.change.weighed:,} of them counted otherwise before"
 
 
 # By `engine.catalog.splits`' names of the rules, which this module does not load for.
