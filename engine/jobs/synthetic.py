@@ -11,10 +11,10 @@ from typing import Any
 
 from engine.catalog.queries import JudgedQuery
 from engine.encoders.card import write_card
-from engine.errors import RankbenchError
+from engine.errors import RankbenchError, UsageError
 from engine.experiments.synth_queries import leaking
 from engine.jobs.context import Context
-from engine.jobs.material import seed_of
+from engine.jobs.material import LOG, seed_of, source_of
 from engine.supervise.process import write_json
 from engine.training.recipe import Recipe
 from engine.training.synthetic import (
@@ -46,6 +46,23 @@ def find_set(ws: Workspace, params: Mapping[str, Any]) -> SynthCard:
         RankbenchError: there is none.
     """
     return read_synth_card(find_synth(ws, str(params.get("synth") or "")))
+
+
+def check_set(ws: Workspace, recipe: Recipe, params: Mapping[str, Any]) -> None:
+    """Refuse a set that is not there, or that the run would not learn from.
+
+    Raises:
+        UsageError: so it is, or as `source_of`.
+    """
+    name = str(params.get("synth") or "")
+    if not name:
+        return
+    if (source := source_of(recipe, params)) != LOG:
+        raise UsageError(
+            f"--synth goes with --source log; recipe {recipe.name} trains on {source} here.",
+            "Leave --synth out, or add `--recipe distill --source log`.",
+        )
+    find_synth(ws, name)
 
 
 def read_set(

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from engine.catalog.normalise import normalise_query
 from engine.catalog.template import content_hashes
 from engine.encoders.card import FILE_NAME, Card
-from engine.errors import RankbenchError
+from engine.errors import RankbenchError, UsageError
 from engine.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -102,10 +102,11 @@ def find_synth(ws: Workspace, name: str = "") -> Path:
     """The set of that name, or the newest.
 
     Raises:
-        RankbenchError: there is none.
+        UsageError: there is none of that name.
+        RankbenchError: there is none at all.
     """
     found = synth_sets(ws)
-    if not found:
+    if not found and not name:
         raise RankbenchError(
             "There is no synthetic set to train on.",
             "`rankbench synth LOG` makes one from a search log.",
@@ -115,9 +116,10 @@ def find_synth(ws: Workspace, name: str = "") -> Path:
     for path in found:
         if path.name == name:
             return path
-    raise RankbenchError(
+    names = ", ".join(path.name for path in found)
+    raise UsageError(
         f"There is no synthetic set called {name!r}.",
-        f"There are: {', '.join(path.name for path in found)}.",
+        f"There are: {names}." if found else "`rankbench synth LOG` makes one from a search log.",
     )
 
 

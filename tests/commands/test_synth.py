@@ -206,6 +206,12 @@ def test_a_log_is_scored_by_an_accepted_teacher_and_the_set_is_listed(
     told.assert_error(1, "called 'first' already")
     told = rankbench("train", "--source", "log", "--recipe", "infonce", "-w", workspace)
     told.assert_error(2, "does not train on log")
+    # Not with a source that learns from no set, nor one that is not there.
+    for dry in ([], ["--dry-run"]):
+        told = rankbench("train", "--recipe", "infonce", "--synth", "first", *dry, "-w", workspace)
+        told.assert_error(2, "--synth goes with --source log", "infonce trains on judgments")
+        told = rankbench("train", "--source", "log", "--synth", "second", *dry, "-w", workspace)
+        told.assert_error(2, "no synthetic set called 'second'", "There are: first")
     # No verdict was ever made here, and none is needed.
     asked = ("train", "--recipe", "distill", "--source", "log", "-w", workspace)
     dry = rankbench(*asked, "--dry-run")

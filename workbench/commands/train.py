@@ -76,7 +76,9 @@ def command(
     from engine import supervise
     from engine.jobs.from_card import same_run
     from engine.jobs.material import check_basket, fixed_settings, read_basket
+    from engine.jobs.synthetic import check_set
     from engine.jobs.train import check
+    from engine.training.recipe import load_recipe
 
     params: dict[str, Any]
     again: dict[str, Any] = {}
@@ -97,6 +99,7 @@ def command(
             )
         params, again["differences"] = read_card_params(workspace, from_card)
     params["name"] = name or ""
+    check_set(workspace, load_recipe(params["recipe"]), params)
     if dry_run and show_set(workspace, params, as_json):
         return
     if dry_run:
