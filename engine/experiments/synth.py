@@ -89,17 +89,36 @@ def check_teacher(
     report({"event": "log", "message": say_check(found.to_json())})
     if found.beats or accept:
         return found
-    how = "`--accept-teacher` scores with it all the same, and the card says so ever after"
-    if not found.enough:
-        seen = f" ({found.left_out} it was trained or chosen on)" if found.left_out else ""
-        raise RankbenchError(
-            f"The teacher cannot be checked: {len(found.query_ids)} dev queries that it was not "
-            f"trained on can be scored, {MIN_QUERIES} are needed{seen}.",
-            f"Judge more queries{', or give another teacher' if seen else ''}; {how}.",
-        )
+    check_enough(len(found.query_ids), found.left_out)
+    raise not_better(say_check(found.to_json()))
+
+
+_ACCEPT = "`--accept-teacher` scores with it all the same, and the card says so ever after"
+
+
+def check_enough(queries: int, left_out: int) -> None:
+    """Refuse a comparison of teacher and student over too few queries to say anything.
+
+    Args:
+        queries: dev queries that can be asked; left_out: those that the teacher has seen.
+
+    Raises:
+        RankbenchError: they are too few.
+    """
+    if queries >= MIN_QUERIES:
+        return
+    seen = f" ({left_out} it was trained or chosen on)" if left_out else ""
     raise RankbenchError(
-        f"The teacher does not beat the student: {say_check(found.to_json())}.",
-        f"Give a better teacher; {how}.",
+        f"The teacher cannot be checked: {queries} dev queries that it was not "
+        f"trained on can be scored, {MIN_QUERIES} are needed{seen}.",
+        f"Judge more queries{', or give another teacher' if seen else ''}; {_ACCEPT}.",
+    )
+
+
+def not_better(told: str) -> RankbenchError:
+    """The refusal of a teacher that does not beat the student; `told` holds both numbers."""
+    return RankbenchError(
+        f"The teacher does not beat the student: {told}.", f"Give a better teacher; {_ACCEPT}."
     )
 
 

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.encoders.registry import BASE, resolve
+from engine.encoders.registry import BASE, EncoderInfo, resolve
 from engine.errors import UsageError
 from engine.experiments.synth_queries import Sample, sample_queries
 from engine.jobs.context import Context
@@ -46,12 +46,39 @@ def check(ws: Workspace, params: Mapping[str, Any]) -> tuple[Teacher, Drawn, str
     Raises:
         UsageError: an impossible number or name.
         RankbenchError: no log, an empty one, no query left, no teacher, a directory that is none,
-            no such encoder, or a name that is taken.
+            no such encoder, a name that is taken, or, unless it is accepted, a teacher that cannot
+            be checked or is known not to beat the encoder.
     """
     name = free_name(ws.synth_dir, str(params.get("synth") or ""), KIND)
     teacher = find_teacher(ws, str(params.get("teacher") or ""))
-    resolve(ws, str(params.get("encoder") or BASE))
-    return teacher, draw(ws, params), name
+    student = resolve(ws, str(params.get("encoder") or BASE))
+    drawn = draw(ws, params)
+    if not params.get("accept"):
+        _check_known(ws, teacher, student)
+    return teacher, drawn, name
+
+
+def _check_known(ws: Workspace, teacher: Teacher, student: EncoderInfo) -> None:
+    """Refuse what the job would refuse, as far as it is known without scoring.
+
+    The teacher's own comparison counts where it was made with this encoder, on what is judged and
+    sold now; else the job compares anew.
+
+    Raises:
+        RankbenchError: so it is.
+    """
+    from engine.experiments.synth import check_enough, not_better, say_check
+    from engine.jobs.teach import compared_on
+    from engine.training.reranking import askable
+
+    dev = [query for query in read_judged(ws) if query.split == "dev"]
+    texts, catalog = read_texts(ws)
+    check_enough(*askable(dev, texts, ws.settings.gains, teacher.seen()))
+    found = (teacher.card.scores.get("dev") or {}) if teacher.card else {}
+    if not found.get("n") or _beats(found):
+        return
+    if teacher.card and teacher.card.data.get("compared") == compared_on(ws, student, dev, catalog):
+        raise not_better(f"{say_check(found)}, when it was trained")
 
 
 def draw(ws: Workspace, params: Mapping[str, Any]) -> Drawn:

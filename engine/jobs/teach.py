@@ -7,12 +7,15 @@ a hub id to start from, or ""}.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from engine.catalog.queries import JudgedQuery
 from engine.encoders.card import Card, read_card
-from engine.encoders.registry import BASE, resolve
+from engine.encoders.registry import BASE, EncoderInfo, resolve
 from engine.errors import RankbenchError
 from engine.jobs.context import Context
 from engine.jobs.material import read_judged, read_texts
@@ -53,6 +56,7 @@ def check(ws: Workspace, params: Mapping[str, Any]) -> tuple[Recipe, str]:
 
 def run(context: Context) -> dict[str, Any]:
     """Train, check on dev, put it in its place; returns the last event's values."""
+    from engine.experiments.synth import say_check
     from engine.training.teacher import teach
 
     ws = context.ws
@@ -69,11 +73,13 @@ def run(context: Context) -> dict[str, Any]:
     start, begun = base.path, base.name
     if context.text("from"):
         begun, start = _start(context)
+    dev = [query for query in queries if query.split == "dev"]
+    compared = compared_on(ws, base, dev, catalog)
     taught = teach(
         recipe,
         start,
         [query for query in queries if query.split == "train"],
-        [query for query in queries if query.split == "dev"],
+        dev,
         texts,
         ws.teachers_dir / name,
         rankers=rankers.rank,
@@ -83,13 +89,29 @@ def run(context: Context) -> dict[str, Any]:
         gains=ws.settings.gains,
         name=name,
         base_name=begun,
-        data={"catalog": catalog, "template": ws.settings.template},
+        data={"catalog": catalog, "template": ws.settings.template, "compared": compared},
         checkpoints=context.directory / CHECKPOINTS,
         student_seen=base.card.seen_queries() if base.card else (),
         note=context.note_published,
     )
+    told = say_check(taught.check.to_json()) if taught.check else taught.card.note
+    beaten = "" if taught.card.beats_base is not False else "does not beat the student: "
+    context.report({"event": "log", "message": f"{beaten}{told}"})
     rate = _rate(taught.check.pairs, taught.check.seconds) if taught.check else None
     return _end(name, taught.card, rate)
+
+
+def compared_on(
+    ws: Workspace, student: EncoderInfo, dev: Sequence[JudgedQuery], catalog: str
+) -> str:
+    """SHA-256 (16 hex) of what a teacher's comparison with a student rests on beside its weights:
+    the student's, the dev judgments and their gains, the catalog and its template."""
+    from engine.encoders.fingerprint import fingerprint
+    from engine.training.examples import queries_hash
+
+    rests_on = [fingerprint(student.path), queries_hash(dev), catalog, ws.settings.template]
+    text = json.dumps([*rests_on, dict(ws.settings.gains)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _end(name: str, card: Card, rate: float | None) -> dict[str, Any]:

@@ -119,10 +119,8 @@ def check(
         Cancelled: the person asked for it.
     """
     began = time.monotonic()
-    useful = [
-        query for query in queries if clean_query(query.query) and _ideal(query, texts, gains)
-    ]
-    scored = [query for query in useful if normalise_query(query.query) not in seen]
+    useful = _useful(queries, texts, gains)
+    scored = _unseen(useful, seen)
     favoured = sum(normalise_query(query.query) in student_seen for query in scored)
     before, after, pairs = [], [], 0
     for number, query in enumerate(scored):
@@ -150,6 +148,28 @@ def check(
     spent = time.monotonic() - began
     left_out = len(useful) - len(scored)
     return Check(ids, tuple(before), tuple(after), pairs, spent, left_out, favoured)
+
+
+def askable(
+    queries: Sequence[JudgedQuery],
+    texts: Mapping[str, str],
+    gains: Mapping[str, float],
+    seen: Collection[str] = (),
+) -> tuple[int, int]:
+    """How many queries `check` can ask, and how many it leaves out as seen; nothing is scored."""
+    useful = _useful(queries, texts, gains)
+    scored = _unseen(useful, seen)
+    return len(scored), len(useful) - len(scored)
+
+
+def _useful(
+    queries: Sequence[JudgedQuery], texts: Mapping[str, str], gains: Mapping[str, float]
+) -> list[JudgedQuery]:
+    return [query for query in queries if clean_query(query.query) and _ideal(query, texts, gains)]
+
+
+def _unseen(queries: Sequence[JudgedQuery], seen: Collection[str]) -> list[JudgedQuery]:
+    return [query for query in queries if normalise_query(query.query) not in seen]
 
 
 def _ideal(query: JudgedQuery, texts: Mapping[str, str], gains: Mapping[str, float]) -> list[float]:

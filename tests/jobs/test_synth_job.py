@@ -13,7 +13,7 @@ from engine.errors import RankbenchError, UsageError
 from engine.formats.judgments import read_judgments
 from engine.jobs import synth, teach, train
 from engine.jobs.context import Context, Events
-from engine.jobs.material import LOG, source_of
+from engine.jobs.material import LOG, read_judged, source_of
 from engine.jobs.synthetic import read_set
 from engine.records import Records
 from engine.records.query_sets import QuerySets
@@ -69,6 +69,14 @@ def test_a_teacher_a_set_and_the_students_card(
     with pytest.raises(RankbenchError, match="does not beat the student") as caught:
         synth.run(refused)
     assert "--accept-teacher" in caught.value.todo
+    # The same is known before a job starts, by the teacher's own comparison with this student.
+    with pytest.raises(RankbenchError, match="does not beat the student") as early:
+        synth.check(ws, params)
+    for side in ("teacher", "student"):
+        assert f"{side} {end['check'][side]:.3f}" in early.value.what
+    assert synth.check(ws, {**params, "accept": True})[0].id == "teacher-01"
+    logged = [event["message"] for event in told(first) if event["event"] == "log"]
+    assert any("does not beat the student: teacher" in message for message in logged)
     assert not any(event.get("phase") == "scoring" for event in told(refused))
     assert not ws.synth_dir.exists()
     context = context_of(ws, 3, **{**params, "accept": True})
@@ -89,6 +97,20 @@ def test_a_teacher_a_set_and_the_students_card(
     assert set(teacher.trained_queries) <= set(card.seen)
     rows = read_rows(ws.synth_dir / "synth-01")
     assert rows.height == card.counts["pairs"] and set(rows["query"]) <= set(LOGGED)
+
+    # With other judgments the old comparison says nothing; with too few there is none to make.
+    dev = [query.query_id for query in read_judged(ws) if query.split == "dev"]
+    log.write_text("umbrella")
+    more = log.with_name("more.csv")
+    more.write_text("query,product_id,label,split\npurple tents,p000,E,dev\n")
+    with Records(ws.records_path) as records:
+        records.add_judgments(read_judgments(more), more)
+        records.assign_missing_splits()
+        assert len(dev) + 1 == sum(q.split == "dev" for q in records.judged_queries())
+    assert synth.check(ws, params)[0].id == "teacher-01"
+    with Records(ws.records_path) as records:
+        records.undo_import()
+    log.unlink()
 
     # What a distillation makes of it: no judgment but through the teacher, and the card says whose.
     asked = context_of(ws, 4, source="log", synth="")
@@ -183,6 +205,20 @@ def test_a_held_out_query_is_kept_out_whichever_set_and_file_it_is_of(
     drawn = synth.draw(ws, params)
     assert drawn.sample.held_out == 3
     assert set(drawn.sample.queries) == {*LOGGED[:1], *LOGGED[3:]}
+
+
+def test_a_teacher_that_no_dev_query_can_check_is_refused_at_once(
+    tiny_workspace: Workspace, tiny_cross_encoder_dir: Path, log: Path
+) -> None:
+    ws = tiny_workspace
+    params = {"log": str(log), "teacher": str(tiny_cross_encoder_dir), "encoder": "base"}
+    assert synth.check(ws, params)[2] == "synth-01"
+    with Records(ws.records_path) as records:
+        assert records.undo_import()
+    with pytest.raises(RankbenchError, match="cannot be checked: 0 dev queries") as caught:
+        synth.check(ws, params)
+    assert "--accept-teacher" in caught.value.todo
+    assert synth.check(ws, {**params, "accept": True})[2] == "synth-01"
 
 
 def test_a_log_goes_with_distill_and_distill_with_a_log() -> None:

@@ -109,7 +109,7 @@ def show_list(workspace: Workspace, as_json: bool) -> None:
         hint("No teachers yet. `rankbench teach` trains one.")
         return
     table(
-        ["teacher", "from", "loss", "queries", "dev, teacher", "dev, student", "n", "made"],
+        ["teacher", "from", "loss", "queries", "dev, teacher", "dev, student", "n", "made", ""],
         [_row(teacher) for teacher in found],
         left=3,
     )
@@ -129,4 +129,5 @@ def _row(teacher: Teacher) -> list[str]:
         number(dev.get("student")),
         str(dev.get("n", 0)),
         card.created[:10],
+        "does not beat the student" if card.beats_base is False else "",
     ]
