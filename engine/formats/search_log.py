@@ -94,7 +94,9 @@ def _has_header(text: Text, path: Path) -> bool:
     rows = list(csv.reader(lines, delimiter=delimiter)) if delimiter else [[lines[0].strip(' "\r')]]
     if "query" in match_names(rows[0], NAMES):
         return True
-    if delimiter and len(rows) > 2 and len({len(row) for row in rows}) == 1:
+    even = bool(delimiter) and len(rows) > 1 and len({len(row) for row in rows}) == 1
+    # Two lines alike may be two searches with a comma, but hardly where the second has a number.
+    if even and (len(rows) > 2 or any(_is_number(cell) for cell in rows[1])):
         raise _no_query(path, rows[0])
     return False
 
@@ -108,9 +110,30 @@ def _of_table(frame: pl.DataFrame, notes: tuple[str, ...], path: Path) -> Search
         raise _no_query(path, names)
     queries, counted = frame[found["query"]].to_list(), found.get("searches", "")
     if not counted:
+        others = [name for name in names if name != found["query"]]
+        if numbers := [name for name in others if _is_counts(name, frame[name].to_list())]:
+            notes = (*notes, _uncounted(numbers))
         return _tallied(((query, 1.0) for query in queries), "table", notes)
     counts = (weight_of({WEIGHT: cell or ""}) for cell in frame[counted].to_list())
     return _tallied(zip(queries, counts, strict=True), "table", notes, counted)
+
+
+def _is_number(cell: str | None) -> bool:
+    return weight_of({WEIGHT: cell or ""}) is not None
+
+
+def _is_counts(name: str, cells: Iterable[str | None]) -> bool:
+    """Whether a column of a name that we do not know may be meant as counts."""
+    words = name.lower().replace("-", "_").split("_")
+    told = [cell for cell in cells if cell]
+    return bool(told) and "id" not in words and all(map(_is_number, told))
+
+
+def _uncounted(names: Iterable[str]) -> str:
+    return (
+        f"Each row is one search: numbers in {', '.join(names)} are not read as counts, but they "
+        "are where the column is called `searches`."
+    )
 
 
 def _of_ubi(frame: pl.DataFrame, notes: tuple[str, ...]) -> SearchLog:

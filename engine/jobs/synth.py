@@ -98,7 +98,8 @@ def draw(ws: Workspace, params: Mapping[str, Any]) -> Drawn:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     facts = {"name": path.name, "sha256": digest, "format": log.format}
-    facts |= {"queries": len(log.queries), "searches": log.searches}
+    facts |= {"queries": len(log.queries), "searches": log.searches, "counted": log.counted}
+    facts |= {"dropped": dict(log.dropped), "notes": list(log.notes)}
     seed = int(params.get("seed") or 0)
     return Drawn(sample_queries(log.queries, read_judged(ws), count, seed), facts)
 
@@ -172,13 +173,19 @@ def _end(card: SynthCard) -> dict[str, Any]:
 
 
 def say_drawn(drawn: Drawn) -> str:
-    """The queries and what was left out, in one line."""
+    """The queries, what was left out, and how the log was read, in one line."""
     sample = drawn.sample
-    return (
-        f"{len(sample.queries):,} queries ({sample.head:,} head, {sample.tail:,} tail) of "
+    many = "query" if len(sample.queries) == 1 else "queries"
+    told = (
+        f"{len(sample.queries):,} {many} ({sample.head:,} head, {sample.tail:,} tail) of "
         f"{sample.known:,} in {drawn.log['name']}; {sample.held_out:,} (nearly) repeat judged "
         "queries of dev or test and are left out"
     )
+    if column := drawn.log.get("counted"):
+        told += f"; counts from {column}"
+    for why, rows in (drawn.log.get("dropped") or {}).items():
+        told += f"; {rows:,} {'row' if rows == 1 else 'rows'} {why} left out"
+    return ". ".join([told, *drawn.log.get("notes", ())])
 
 
 def _drawn(context: Context) -> Drawn:

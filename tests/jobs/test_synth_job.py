@@ -221,6 +221,23 @@ def test_a_teacher_that_no_dev_query_can_check_is_refused_at_once(
     assert synth.check(ws, {**params, "accept": True})[2] == "synth-01"
 
 
+def test_how_a_table_of_searches_was_read_is_said(tiny_workspace: Workspace, log: Path) -> None:
+    def told(text: str) -> str:
+        path = log.with_name("table.csv")
+        path.write_text(text)
+        return synth.say_drawn(synth.draw(tiny_workspace, {"log": str(path)}))
+
+    line = told("query;count\nusb hub;five\nfuton bed;9\n")
+    assert line.startswith("1 query (") and "counts from count" in line
+    assert "1 row whose count is no number above 0 left out" in line
+    line = told("keyword;hits;session_id\nusb hub;5;1\nfuton bed;9;2\n")
+    assert "numbers in hits are not read as counts" in line and "`searches`" in line
+    assert "counts" not in told("query;page\nusb hub;home\nfuton bed;sale\n")
+    with pytest.raises(RankbenchError, match="no column of queries among a, b"):
+        told("a,b\n1,2\n")
+    assert told("gnome, large\nhose, red\n").startswith("2 queries")
+
+
 def test_a_log_goes_with_distill_and_distill_with_a_log() -> None:
     assert source_of(DISTILL, {}) == LOG == source_of(DISTILL, {"source": "log"})
     infonce = load_recipe("infonce")
