@@ -110,6 +110,15 @@ Row = tuple[str | None, str | None, int | None, int | None, int | None, str]
 """Query, product, position, views, clicks, application."""
 
 
+def say_dropped(dropped: Mapping[str, int]) -> list[str]:
+    """`1 row without …`, `2 rows without …`: each reason begins with its noun in the plural."""
+    told = []
+    for why, many in dropped.items():
+        noun, _, rest = why.partition(" ")
+        told.append(f"{many:,} {noun.removesuffix('s') if many == 1 else noun} {rest}")
+    return told
+
+
 def _of_ubi(frame: pl.DataFrame, path: Path) -> ClickLog:
     texts = _texts(frame)
     shown: dict[tuple[str, str], list[Any]] = {}
@@ -177,15 +186,20 @@ def _gathered(rows: Any, kind: str, dropped: Mapping[str, int], path: Path) -> C
         if not clean_query(query or "") or not product:
             lost["impressions without a query or a product"] += 1
         elif position is None or position < 0:
-            lost["impressions without a position"] += 1
-        elif views is None or clicks is None or not 0 <= clicks <= views or not views:
+            lost["impressions without a position from 0, a whole number"] += 1
+        elif views is None or clicks is None:
+            lost["rows whose impressions or clicks are no whole number"] += 1
+        elif not 0 <= clicks <= views or not views:
             lost["rows without impressions, or with more clicks than these"] += 1
         else:
             kept.append(row)
+    left = f" Left out: {'; '.join(say_dropped(lost))}." if lost else ""
     if not kept:
-        raise RankbenchError(f"{path} holds no product shown at a position.", _NEEDED)
+        raise RankbenchError(f"{path} holds no product shown at a position.{left}", _NEEDED)
     if not any(row[4] for row in kept):
-        raise RankbenchError(f"{path} shows {len(kept):,} products and no click on one.", _NEEDED)
+        views = sum(row[3] or 0 for row in kept)
+        what = f"{path} holds {views:,} {'impression' if views == 1 else 'impressions'}"
+        raise RankbenchError(f"{what} and no click on one.{left}", _NEEDED)
     from_zero = {row[5] for row in kept if row[2] == 0}
     spelled: dict[str, Counter[str]] = {}
     shown = []

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from engine.errors import RankbenchError
-from engine.formats.clicks import ClickLog, read_clicks
+from engine.formats.clicks import ClickLog, read_clicks, say_dropped
 from engine.formats.writing import csv_line, inert_cell, write_lines
 from engine.training.click_model import ClickModel, fit_clicks
 from engine.workspace import Workspace
@@ -30,6 +30,7 @@ CLICKS = 3
 ENOUGH = 20
 """Clicks a position, on average, below which the curve of examination is said to be rough."""
 STEPS = ((0.75, "E"), (0.5, "S"), (0.25, "C"), (0.0, "I"))
+_UNKNOWN = "products that the catalog lacks"
 HEADER = ("query", "product_id", "label", "attractiveness", "views", "clicks", "source")
 
 
@@ -40,7 +41,7 @@ class ClickFindings:
     Attributes:
         path: the judgment file that was written.
         method: "pbm" or "coec" (`engine.training.click_model`).
-        shown, clicks: products shown, and of these clicked.
+        shown, clicks: impressions, and of these clicked.
         examination: position -> how often it is looked at, against the most looked at.
         judgments, queries: written; grades: of each.
         dropped: reason -> how many were left out.
@@ -80,11 +81,14 @@ def judge_by_clicks(ws: Workspace, file: Path) -> ClickFindings:
     catalog = set(read_items(ws, ["product_id"])["product_id"].to_list())
     rows, dropped = _graded(pairs, model, catalog)
     if not rows:
-        reasons = "; ".join(f"{count:,} {why}" for why, count in {**log.dropped, **dropped}.items())
+        reasons = "; ".join(say_dropped({**log.dropped, **dropped}))
+        todo = f"A query needs {CLICKS} clicks, a product {EXAMINED:g} looks: give a longer log."
+        if dropped.get(_UNKNOWN, 0) == len(pairs):
+            todo = "Check that the log is this shop's: its product ids are to be the catalog's."
         raise RankbenchError(
-            f"{file} gives no judgment: {int(model.views.sum()):,} products shown, "
+            f"{file} gives no judgment: {int(model.views.sum()):,} impressions, "
             f"{int(model.clicks.sum()):,} clicked, but {reasons}.",
-            f"A query needs {CLICKS} clicks, a product {EXAMINED:g} looks: give a longer log.",
+            todo,
         )
     source = f"clicks ({model.method})"
     lines = [csv_line(HEADER)]
@@ -138,7 +142,7 @@ def _graded(
         if told:
             best[query] = max(best.get(query, 0.0), float(model.attractiveness[number]))
         if product not in catalog:
-            dropped["products that the catalog lacks"] += 1
+            dropped[_UNKNOWN] += 1
         elif not told:
             dropped[f"products with fewer than {EXAMINED:g} looks"] += 1
         else:

@@ -37,7 +37,7 @@ def test_clicks_become_a_file_of_their_own_and_no_judgment(
         before = records.judgments_hash()
     told = rankbench("import", "clicks", shown, "-w", workspace)
     assert told.code == 0, told.err
-    assert "position-based model" in told.out and "products that the catalog lacks" in told.out
+    assert "position-based model" in told.out and "1 product that the catalog lacks" in told.out
     assert "from 75% of the query's best" in told.out
     path = workspace / "clicks" / "clicks-shown.csv"
     assert str(path) in told.out and f"rankbench import judgments {path}" in told.err
@@ -152,6 +152,26 @@ def test_a_click_log_that_lacks_something_is_told_what(
     told = rankbench("import", "clicks", tmp_path / "log.csv", "-w", workspace, "--set", "x")
     told.assert_error(2, "take no --set")
     assert not (workspace / "clicks").exists()
+
+
+def test_what_of_a_click_log_was_not_understood_is_counted(
+    workspace: Path, shown: Path, tmp_path: Path, rankbench
+) -> None:
+    told = rankbench("import", "clicks", shown, "-w", workspace)
+    assert "240 impressions, 56 clicked" in told.out, told.out
+    assert "1 product that the catalog lacks" in told.out
+    path = tmp_path / "odd.csv"
+    path.write_text(
+        "query,product_id,position,impressions,clicks\nhose,p09,1,40,maybe\nhose,p10,x,40,1\n"
+        "hose,p10,2,40,0\nhose,p10,3,40,perhaps\n"
+    )
+    told = rankbench("import", "clicks", path, "-w", workspace)
+    told.assert_error(1, "holds 40 impressions and no click on one", "1 impression without a posi")
+    assert "2 rows whose impressions or clicks are no whole number" in told.err
+    path.write_text(shown.read_text().replace(",p09,", ",x1,").replace(",p10,", ",x2,"))
+    told = rankbench("import", "clicks", path, "-w", workspace)
+    told.assert_error(1, "3 products that the catalog lacks", "product ids")
+    assert "longer log" not in told.err
 
 
 def test_what_clicks_never_changed_is_not_taken_back(workspace: Path, rankbench) -> None:

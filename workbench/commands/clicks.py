@@ -18,6 +18,7 @@ _SHOWN = 10
 
 def judge(workspace: Workspace, file: Path, as_json: bool) -> None:
     """Write the grades that the clicks of `file` give, and say how they came about."""
+    from engine.formats.clicks import say_dropped
     from engine.training.click_judgments import STEPS, judge_by_clicks
 
     found = judge_by_clicks(workspace, file)
@@ -30,10 +31,10 @@ def judge(workspace: Workspace, file: Path, as_json: bool) -> None:
     over = count(found.queries, "query", "queries")
     facts(
         [
-            ("shown", f"{count(found.shown, 'product')}, {found.clicks:,} clicked"),
+            ("shown", f"{count(found.shown, 'impression')}, {found.clicks:,} clicked"),
             ("model", _METHODS[found.method]),
             ("examined", "  ".join(curve) + (f"  and {more} more" if more > 0 else "")),
-            *(("left out", f"{many:,} {safe(why)}") for why, many in found.dropped.items()),
+            *(("left out", safe(line)) for line in say_dropped(found.dropped)),
             *(("note", safe(note)) for note in found.notes),
             ("judgments", f"{found.judgments:,} over {over}"),
             *(
