@@ -188,6 +188,23 @@ def test_crossval_with_too_many_folds_is_one_error(made: Path, rankbench: Any) -
     assert result.code == 1 and "50 folds" in result.err
 
 
+def test_what_crossval_cannot_run_is_refused_before_a_fold(
+    workspace: Path, tmp_path: Path, rankbench: Any
+) -> None:
+    def refused(*options: str, word: str) -> None:
+        told = rankbench("crossval", "-w", workspace, *options)
+        told.assert_error(2, word)
+        assert "fold 1" not in told.err and not list(workspace.glob("reports/crossval-*"))
+
+    refused("--recipe", "flags", word="nobody flagged")
+    refused("--recipe", "adapter", "--by", "nope", word="leave --by out")
+    (tmp_path / "j.csv").write_text("query_id,query,product_id,label\ns1,ear plugs,p01,E\n")
+    (tmp_path / "q.csv").write_text("query_id,query,season,aisle\ns1,ear plugs,summer,3\n")
+    files = [tmp_path / "j.csv", "--queries", tmp_path / "q.csv"]
+    assert rankbench("import", "judgments", *files, "-w", workspace).code == 0
+    refused("--recipe", "adapter", "--by", "nope", word="aisle, season")
+
+
 @pytest.fixture
 def small_demo(shop: Path, tiny_encoder_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The demo over the little shop, with the tiny encoder for the packaged one."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from engine.errors import UsageError
 from engine.workspace import Workspace
 from workbench.commands.findings import NARROWED
 from workbench.commands.following import painter
@@ -79,6 +80,13 @@ def command(
     from engine.training.recipe import load_recipe
 
     chosen = load_recipe(recipe).with_set(settings)
+    if chosen.loss == "flags":
+        raise UsageError(
+            f"Recipe {chosen.name} cannot be cross-validated: held-out queries, which nobody "
+            "flagged, show what flags cost and not what they mend.",
+            "Cross-validate another; `rankbench recipes` lists them.",
+        )
+    _check_columns(workspace, by)
     place = directory_of(workspace, chosen, folds)
     asked = Asked(chosen, folds, range(seeds), by or ("stratum",), _devices(devices), fresh)
     kept = "Stopped; the folds that had ended are kept, and the same command goes on from there."
@@ -101,6 +109,24 @@ class Asked:
     by: Sequence[str]
     devices: Sequence[str | None]
     fresh: bool
+
+
+def _check_columns(workspace: Workspace, by: Sequence[str]) -> None:
+    """Raise UsageError for a column of `--by` that no judged query has."""
+    if not by:
+        return
+    from engine.records import Records
+
+    with Records(workspace.records_path) as records:
+        known = {column for query in records.judged_queries() for column in query.columns}
+    for column in by:
+        if column not in known:
+            raise UsageError(
+                f"No judged query has a column {safe(column)!r}.",
+                f"There are: {', '.join(map(safe, sorted(known)))}."
+                if known
+                else "The query file brought no further column: leave --by out.",
+            )
 
 
 def _devices(text: str | None) -> list[str | None]:
