@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,9 @@ def say(workspace: Path, query: str, products: list[str], grade: str = "I", **mo
 
 def agreed(rb: Any) -> dict[str, Any]:
     """The dry run's JSON, after a look that the words say the same."""
-    found, words = rb(*DRY, "--json").json, rb(*DRY)
+    found, words = json.loads(rb(*DRY, "--json").out), rb(*DRY)
     counted = f"{count(found['pairs'], 'pair')} of {count(found['negatives'], 'negative')} and"
-    assert words.code == 0 and counted in words.out
+    assert words.code == (1 if found["refusal"] else 0) and counted in words.out
     for note in found["notes"]:
         assert note in words.err
     for group in found["groups"]:
@@ -128,3 +129,19 @@ def test_a_dry_run_on_judgments_tells_their_rows_and_no_verdict(rb: Any, workspa
     assert (
         shown.out.startswith(f"{found['judged']} rows from judgments") and "pairs" not in shown.out
     )
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--recipe", "infonce", "--set", "freeze=1000"],
+        ["--recipe", "infonce", "--set", "strata=locale"],
+        ["--recipe", "adapter", "--name", "base"],
+        ["--source", "flags"],
+    ],
+)
+def test_a_dry_run_refuses_what_the_run_refuses(options: list[str], rb: Any) -> None:
+    dry, run = rb("train", *options, "--dry-run"), rb("train", *options)
+    assert dry.code == run.code and dry.code in (1, 2)
+    assert run.err.splitlines()[0].removeprefix("error: ") in dry.err
+    assert rb("jobs", "--json").json == []

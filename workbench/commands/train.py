@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from engine.errors import UsageError
+from engine.errors import RankbenchError, UsageError
 from engine.workspace import Workspace
 from workbench.commands.following import follow, say_queue, weights_of
 from workbench.commands.hints import hint
@@ -99,14 +99,13 @@ def command(
             )
         params, again["differences"] = read_card_params(workspace, from_card)
     params["name"] = name or ""
-    check_set(workspace, load_recipe(params["recipe"]), params)
-    if dry_run and show_set(workspace, params, as_json):
-        return
-    if dry_run:
-        show_basket(read_basket(workspace, params), as_json)
-        return
     # What cannot run is told here, not by a job that failed.
+    check_set(workspace, load_recipe(params["recipe"]), params)
     check(workspace, params)
+    if dry_run:
+        if not show_set(workspace, params, as_json):
+            show_basket(read_basket(workspace, params), as_json)
+        return
     check_basket(workspace, params)
     if from_card is None and (twin := same_run(workspace, params)):
         say(safe(f"{twin} was trained so: same data, settings and seed make the same encoder."))
@@ -172,10 +171,20 @@ def show_set(workspace: Workspace, params: dict[str, Any], as_json: bool) -> boo
 
 
 def show_basket(basket: Basket, as_json: bool) -> None:
-    """Print what each verdict would become."""
+    """Print what each verdict would become.
+
+    Raises:
+        RankbenchError: no run can start on it; the verdicts are printed all the same.
+    """
     if as_json:
         emit_json(asdict(basket))
-        return
+    else:
+        _show_rows(basket)
+    if basket.refusal:
+        raise RankbenchError(f"No run can start: {basket.refusal}", basket.todo)
+
+
+def _show_rows(basket: Basket) -> None:
     for group in basket.groups if basket.source != "judgments" else ():
         click.echo(safe(f"{group.query}  ({group.split or 'not judged before'})"))
         table(
@@ -202,8 +211,6 @@ def show_basket(basket: Basket, as_json: bool) -> None:
         say(note)
     if any(row.disputed for group in basket.groups for row in group.rows):
         say("* judges disagree")
-    if basket.refusal:
-        hint(f"No run can start: {basket.refusal} {basket.todo}")
 
 
 def show(end: dict[str, Any]) -> None:
