@@ -141,9 +141,18 @@ def transformer_of(directory: Path) -> Path:
 
 def layers_of(directory: Path) -> int | None:
     """How many layers the transformer of the encoder in `directory` says it has, if it does."""
+    return _size_of(directory, "num_hidden_layers", "n_layers")
+
+
+def width_of(directory: Path) -> int | None:
+    """The width of the hidden layers that the encoder in `directory` says it has, if it does."""
+    return _size_of(directory, "hidden_size", "dim")
+
+
+def _size_of(directory: Path, key: str, other: str) -> int | None:
     try:
         config = json.loads((transformer_of(directory) / "config.json").read_text(encoding="utf-8"))
-        found = config.get("num_hidden_layers", config.get("n_layers"))
+        found = config.get(key, config.get(other))
         return int(found) if found else None
     except (OSError, ValueError, TypeError, AttributeError):
         return None

@@ -20,7 +20,7 @@ from typing import Any
 
 from engine.catalog.queries import JudgedQuery
 from engine.encoders.card import read_card, write_card
-from engine.encoders.load import layers_of
+from engine.encoders.load import layers_of, width_of
 from engine.encoders.registry import BASE, check_name, publish, resolve
 from engine.errors import RankbenchError
 from engine.jobs.context import Context, Stopped, ignore_sigterm
@@ -44,7 +44,7 @@ from engine.supervise.job import KEPT, MADE, find
 from engine.supervise.process import write_json
 from engine.supervise.whole import newest_step
 from engine.training.outcome import Cancelled
-from engine.training.recipe import DEFAULTS, Recipe, check_frozen, load_recipe
+from engine.training.recipe import DEFAULTS, Recipe, check_frozen, check_sizes, load_recipe
 from engine.training.remarks import flattered_by
 from engine.training.train import BaseVectors, TrainResult, train
 from engine.workspace import Workspace
@@ -332,7 +332,9 @@ def check(ws: Workspace, params: Any) -> tuple[Recipe, str]:
             raise RankbenchError(
                 f"There is an encoder called {name!r} already.", "Choose another with `--name`."
             )
-    layers = layers_of(resolve(ws, str(params.get("base") or BASE)).path)
+    base = resolve(ws, str(params.get("base") or BASE)).path
+    check_sizes(recipe, width_of(base))
+    layers = layers_of(base)
     if layers is not None:
         check_frozen(int(recipe.get("freeze", 0)), layers)
     source = source_of(recipe, params)

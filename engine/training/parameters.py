@@ -83,7 +83,9 @@ PARAMETERS: Mapping[str, Parameter] = {
         int, 0, 1000, "epochs without a better dev score, after which it stops; 0: never"
     ),
     "identity": Parameter(float, 0.0, 1e6, "weight of ||W - I||² in the adapter's loss"),
-    "alphas": Parameter(float, 0.0, 1.0, "base-to-tuned interpolations tried on dev", many=True),
+    "alphas": Parameter(
+        float, 0.0, 1.0, "above 0: base-to-tuned interpolations tried on dev, with alpha", many=True
+    ),
     "alpha": Parameter(
         float, 0.0, 1.0, "the interpolation kept unless dev clearly prefers another"
     ),

@@ -167,15 +167,36 @@ def check_frozen(freeze: int, layers: int) -> None:
         )
 
 
+def check_sizes(recipe: Recipe, width: int | None) -> None:
+    """Raise UsageError for a size that another one makes meaningless.
+
+    Args:
+        width: of the encoder's hidden layers, None where it does not say so.
+    """
+    part, whole = int(recipe.get("mini_batch", 0)), int(recipe.get("batch_size", 0))
+    if part > whole:
+        raise UsageError(
+            f"mini_batch = {part} is more than batch_size = {whole}, of which it is a part.",
+            f"Give at most {whole}, or 0 for all at once.",
+        )
+    rank = int(recipe.get("lora", 0))
+    if width is not None and rank > width:
+        raise UsageError(
+            f"lora = {rank} is no low rank: the encoder is {width} wide.",
+            f"Give at most {width}, for example 8, or 0 to move all weights.",
+        )
+
+
 def _fitting_together(recipe: Recipe) -> Recipe:
     """The recipe, whose values are possible one by one.
 
     Raises:
         UsageError: they are not, together.
     """
-    if "alphas" in recipe.parameters and not alphas(recipe):
+    if 0 in recipe.get("alphas", ()):
         raise UsageError(
-            "alpha = 0 with alphas = 0 keeps nothing but the base.", "Give one of them above 0."
+            "alphas = 0 is the base itself, which is compared with anyway.",
+            "Give alphas above 0, up to 1: `--set alphas=0.5,1`.",
         )
     if recipe.loss == "hard-negatives" and not recipe["negatives"]:
         raise UsageError(

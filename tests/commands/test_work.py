@@ -69,6 +69,11 @@ def test_training_makes_an_encoder_that_is_a_side(workspace: Path, rankbench: An
         (["--recipe", "adapter", "--set", "epochs=nan"], 2, "epochs"),
         (["--recipe", "adapter", "--name", "../up"], 2, "name"),
         (["--recipe", "adapter", "--name", "base"], 2, "base"),
+        (["--set", "batch_size=8", "--set", "batch_size=16"], 2, "as 8 and as 16"),
+        (["--set", "seed=3", "--seed", "4"], 2, "seed once"),
+        (["--recipe", "infonce", "--set", "mini_batch=32"], 2, "batch_size = 16"),
+        (["--recipe", "infonce", "--set", "lora=1000"], 2, "wide"),
+        (["--recipe", "infonce", "--set", "alphas=0"], 2, "above 0"),
     ],
 )
 def test_bad_training_is_told_before_a_job_starts(

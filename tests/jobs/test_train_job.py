@@ -22,7 +22,7 @@ from engine.training.outcome import Cancelled
 from engine.workspace import Workspace
 
 QUICK = ["max_steps=6", "lr=1e-3", "dev_products=80"]
-SLOW = ["epochs=1000", "lr=1e-4", "alphas=0"]
+SLOW = ["epochs=1000", "lr=1e-4", "alphas=1"]
 
 
 def start(ws: Workspace, **params: object) -> supervise.Job:

@@ -40,6 +40,9 @@ def test_set_overrides_and_keeps_the_kind() -> None:
         ("lr=-1", "number"),
         ("alphas=", "numbers"),
         ("alphas=0.5,2", "numbers"),
+        ("alphas=-1", "numbers"),
+        ("alphas=0", "above 0"),
+        ("alphas=0,0.5", "above 0"),
         ("batch_size=1", "from 2"),
     ],
 )

@@ -15,7 +15,7 @@ from engine.workspace import Workspace
 from workbench.commands.findings import NARROWED
 from workbench.commands.following import painter
 from workbench.commands.interrupt import interruptible
-from workbench.commands.options import json_option, with_workspace
+from workbench.commands.options import check_settings, json_option, with_workspace
 from workbench.commands.output import (
     count,
     emit_json,
@@ -79,6 +79,7 @@ def command(
     from engine.experiments.store import directory_of
     from engine.training.recipe import load_recipe
 
+    check_settings(settings)
     chosen = load_recipe(recipe).with_set(settings)
     if chosen.loss == "flags":
         raise UsageError(

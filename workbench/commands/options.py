@@ -146,6 +146,17 @@ def demo_root() -> Path:
     return platformdirs.user_data_path("rankbench") / "demo"
 
 
+def check_settings(settings: tuple[str, ...], seed: int | None = None) -> None:
+    """Raise UsageError where two `--set`, or one and `--seed`, contradict each other."""
+    given = {} if seed is None else {"seed": str(seed)}
+    for text in settings:
+        key, _, value = (part.strip() for part in text.partition("="))
+        if given.setdefault(key, value) != value:
+            raise UsageError(
+                f"{key} is given twice, as {given[key]} and as {value}.", f"Give {key} once."
+            )
+
+
 def parse_pairs(texts: tuple[str, ...], option: str) -> dict[str, str]:
     """Read repeated `key=value` options.
 

@@ -16,7 +16,7 @@ from workbench.commands.following import painter
 from workbench.commands.hints import copyable, hint, place_of
 from workbench.commands.interrupt import interruptible
 from workbench.commands.jobs import duration
-from workbench.commands.options import Finite, json_option, with_workspace
+from workbench.commands.options import Finite, check_settings, json_option, with_workspace
 from workbench.commands.output import (
     count,
     emit_json,
@@ -95,6 +95,7 @@ def command(
     from engine.experiments.sweep import Budget, sweep
     from engine.training.recipe import load_recipe
 
+    check_settings(settings, seed)
     chosen = load_recipe(recipe).with_set(settings)
     space = space_of(chosen, params, [text.partition("=")[0].strip() for text in settings])
     if name is not None:

@@ -12,7 +12,7 @@ from engine.workspace import Workspace
 from workbench.commands.following import follow, say_queue, weights_of
 from workbench.commands.hints import hint
 from workbench.commands.jobs import of_queries
-from workbench.commands.options import json_option, with_workspace
+from workbench.commands.options import check_settings, json_option, with_workspace
 from workbench.commands.output import count, cut, emit_json, number, safe, say, table
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ def command(
     from engine.jobs.train import check
     from engine.training.recipe import load_recipe
 
+    check_settings(settings, seed)
     params: dict[str, Any]
     again: dict[str, Any] = {}
     if from_card is None:
