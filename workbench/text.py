@@ -8,7 +8,7 @@ from rich.cells import cell_len, set_cell_size
 
 from engine.formats.printable import printable
 
-_SIGNED_ZERO = re.compile(r"([+-])0(?=\.\d)")
+_SIGNED_ZERO = re.compile(r"([+±-])0(?=\.\d)")
 
 __all__ = [
     "change",

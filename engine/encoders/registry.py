@@ -94,10 +94,10 @@ def resolve(ws: Workspace, name: str) -> EncoderInfo:
     if name == BASE:
         packaged = packaged_model_dir()
         return EncoderInfo(BASE, packaged, PACKAGED_NAME, None, _weight_bytes(packaged))
-    known = [BASE, *(p.name for p in _children(ws.encoders_dir) if _is_encoder(p))]
+    known = {BASE, *(p.name for p in _children(ws.encoders_dir) if _is_encoder(p))}
     raise RankbenchError(
         f"There is no encoder called {name!r} in this workspace.",
-        f"There are: {', '.join(dict.fromkeys(known))}; `rankbench encoders --add ID` adds one.",
+        f"There are: {', '.join(sorted(known))}; `rankbench encoders --add ID` adds one.",
     )
 
 

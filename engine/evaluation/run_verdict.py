@@ -199,10 +199,11 @@ def call_of(delta: Delta | None) -> tuple[str, str]:
     if delta is None or delta.mean is None:
         return NOT_SHOWN, "There are too few judged queries that no training has seen (n 0)."
     if delta.low is None or delta.high is None:
-        return NOT_SHOWN, _only(delta, f"{delta.mean:+.3f} (too few for an interval, n {delta.n})")
+        few = f"{_signed(delta.mean)} (too few for an interval, n {delta.n})"
+        return NOT_SHOWN, _only(delta, few)
     digits = 4 if delta.barely else 3
-    span = f"{delta.low:+.{digits}f} to {delta.high:+.{digits}f}"
-    told = f"{delta.mean:+.3f} ({span}, n {delta.n})"
+    span = f"{_signed(delta.low, digits)} to {_signed(delta.high, digits)}"
+    told = f"{_signed(delta.mean)} ({span}, n {delta.n})"
     if delta.high < 0:
         return DO_NOT, f"It is worse on unseen queries: catalog NDCG@10 {told}."
     if delta.rough:
@@ -217,6 +218,12 @@ def call_of(delta: Delta | None) -> tuple[str, str]:
     )
 
 
+def _signed(value: float, digits: int = 3) -> str:
+    """A difference with its sign; one that rounds to zero has ±, as the tables show it."""
+    shown = f"{value:+.{digits}f}"
+    return shown if float(shown) else f"±{shown[1:]}"
+
+
 def caution_of(judged: tuple[float, float] | None, bounds: tuple[float, float] | None) -> str:
     """What share of the hits was judged, where judging the others could turn the delta's sign.
 
@@ -228,8 +235,8 @@ def caution_of(judged: tuple[float, float] | None, bounds: tuple[float, float] |
     before, after = (f"{100 * share:.0f} %" for share in judged)
     return (
         f"Of the top tens {before} (base) and {after} (tuned) are judged: were every such result "
-        f"judged, the change would lie between {bounds[0]:+.3f} and {bounds[1]:+.3f}, so missing "
-        "judgments could turn its sign."
+        f"judged, the change would lie between {_signed(bounds[0])} and {_signed(bounds[1])}, so "
+        "missing judgments could turn its sign."
     )
 
 

@@ -18,7 +18,15 @@ import torch
 from engine.encoders.load import SentenceEncoder
 from engine.training.batches import batch_rows, fit_length, plan
 from engine.training.examples import Examples
-from engine.training.outcome import Best, Cancelled, Candidate, Report, ShouldStop, diverged
+from engine.training.outcome import (
+    Best,
+    Cancelled,
+    Candidate,
+    Report,
+    ShouldStop,
+    diverged,
+    written,
+)
 from engine.training.recipe import Recipe, alphas
 from engine.training.remarks import many
 from engine.training.selection import DevSet
@@ -223,7 +231,7 @@ class _Judge:
                     "alpha": alpha,
                     "measure": self._dev.measure,
                     "queries": len(self._dev.ids),
-                    "score": round(candidate.score, 5),
+                    "score": written(candidate.score),
                     "best": better,
                 }
             )

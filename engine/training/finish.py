@@ -20,7 +20,7 @@ from engine.encoders.save import save_model, whole_directory
 from engine.errors import RankbenchError
 from engine.training.examples import Examples, queries_hash
 from engine.training.near import Near
-from engine.training.outcome import Best, Boldest
+from engine.training.outcome import Best, Boldest, written
 from engine.training.recipe import Recipe
 from engine.training.remarks import many
 
@@ -88,10 +88,10 @@ def make_card(
         scores |= {
             "measure": dev.measure,
             "queries": len(dev.ids),
-            "base": round(base_score, 5),
-            "tuned": round(chosen.score, 5),
+            "base": written(base_score),
+            "tuned": written(chosen.score),
             "candidates": [
-                {"epoch": c.epoch, "alpha": c.alpha, "score": round(c.score, 5)} for c in best.tried
+                {"epoch": c.epoch, "alpha": c.alpha, "score": written(c.score)} for c in best.tried
             ],
         }
     return Card(
@@ -138,7 +138,7 @@ def make_note(card: Card, best: Best, held_out: Sequence[str]) -> str:
             "too few dev queries to choose or to compare on; the recipe's defaults were kept"
         )
     elif not card.beats_base:
-        notes.append(f"did not beat {card.base} on dev; {card.base} stays the default")
+        notes.append(f"did not beat {card.base} on dev")
     if held_out:
         queries = many(len(held_out), "query", "queries")
         notes.append(f"trained on {queries} of the dev and test splits")

@@ -130,6 +130,14 @@ class Boldest(Best):
         return (0, candidate.score)
 
 
+def written(score: float) -> float:
+    """A mean score as cards and reports carry it: with all the digits that anyone may round to.
+
+    Rounded to what is shown, and shown rounded again, one score would have two last digits.
+    """
+    return round(score, 12)
+
+
 def check_stop(should_stop: ShouldStop) -> None:
     """Raises: Cancelled: the person asked for it."""
     if should_stop():

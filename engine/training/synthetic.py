@@ -116,7 +116,7 @@ def find_synth(ws: Workspace, name: str = "") -> Path:
     for path in found:
         if path.name == name:
             return path
-    names = ", ".join(path.name for path in found)
+    names = ", ".join(sorted(path.name for path in found))
     raise UsageError(
         f"There is no synthetic set called {name!r}.",
         f"There are: {names}." if found else "`rankbench synth LOG` makes one from a search log.",

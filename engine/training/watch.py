@@ -13,7 +13,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 from transformers import TrainerCallback
 
-from engine.training.outcome import Best, Candidate, Report, ShouldStop
+from engine.training.outcome import Best, Candidate, Report, ShouldStop, written
 from engine.training.recipe import Recipe, alphas
 from engine.training.remarks import many
 from engine.training.selection import DevSet
@@ -215,7 +215,7 @@ class Watch(StepWatch):
                     "alpha": alpha,
                     "measure": self._dev.measure,
                     "queries": len(self._dev.ids),
-                    "score": round(candidate.score, 5),
+                    "score": written(candidate.score),
                     "best": better,
                 }
             )

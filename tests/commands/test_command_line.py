@@ -14,6 +14,7 @@ import click
 import pytest
 
 from workbench.cli import COMMANDS
+from workbench.commands.output import ends, number
 
 ROOT = Path(__file__).parents[2]
 
@@ -160,3 +161,22 @@ def test_shells_complete_commands(rankbench_process: Any) -> None:
         "COMP_CWORD": "1",
     }
     assert "search" in rankbench_process(env=environment).out
+
+
+def test_what_rounds_to_zero_has_no_minus() -> None:
+    tiny = -0.00001
+    assert [number(tiny), number(tiny, sign=True), number(0.0, 3, True)] == [
+        "0.0000", "±0.0000", "±0.000",
+    ]  # fmt: skip
+    assert [number(-0.0004, sign=True), number(0.5, sign=True)] == ["-0.0004", "+0.5000"]
+    # The end of an interval keeps the sign that says whether zero is inside.
+    assert ends(tiny, -tiny, 30) == "-0.00001 to +0.00001"
+
+
+def test_the_encoders_there_are_stand_in_order(
+    workspace: Path, tiny_encoder_dir: Path, rankbench: Any
+) -> None:
+    for name in ("zeta", "alpha"):
+        shutil.copytree(tiny_encoder_dir, workspace / "encoders" / name)
+    told = rankbench("index", "-w", workspace, "--encoder", "nosuch")
+    told.assert_error(1, "There are: alpha, base, zeta;")

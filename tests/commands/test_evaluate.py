@@ -107,7 +107,7 @@ def test_a_difference_of_cosines_comes_with_interval_p_and_n(
     [head] = [line for line in lines if line.startswith("cosine")]
     assert head.split() == ["cosine", "base", "base", "delta", "95", "%", "interval", "p", "n"]
     [line] = [line for line in lines if line.startswith("title_cosine")]
-    assert line.split()[3:] == ["+0.0000", "+0.0000", "to", "+0.0000", "1.000", "12"]
+    assert line.split()[3:] == ["±0.0000", "±0.0000", "to", "±0.0000", "1.000", "12"]
     none = rankbench("eval", *same[:4], "--candidate", "bm25", *same[6:], "--json").json["delta"]
     assert "title_cosine" not in none
 

@@ -69,7 +69,7 @@ def test_runs_of_one_question_are_a_series_and_what_changed_is_named(
     assert other["previous"] is None
     lines = rankbench("runs", "--all", "-w", workspace).out.splitlines()
     since = [line.rsplit("  ", 1)[1].strip() for line in lines]
-    assert since == ["since", "first", "+0.0000", "the judgments changed", "first"]
+    assert since == ["since", "first", "±0.0000", "the judgments changed", "first"]
     two = rankbench("runs", "2", "3", "-w", workspace)
     told = two.out.splitlines()
     (place,) = (n for n, line in enumerate(told) if line.startswith("They do not compare"))
@@ -97,7 +97,7 @@ def test_a_run_file_that_was_overwritten_is_another_input(
         line.rsplit("  ", 1)[1]
         for line in rankbench("runs", "--all", "-w", workspace).out.splitlines()[2:]
     ]
-    assert since[0] == "+0.0000" and since[1].endswith(", new rankings")
+    assert since[0] == "±0.0000" and since[1].endswith(", new rankings")
     first, second, third = rankbench("runs", "-w", workspace, "--json").json
     assert first["inputs"]["candidate encoder"] == second["inputs"]["candidate encoder"]
     assert third["changed"] == ["the candidate's rankings"]
@@ -125,7 +125,7 @@ def test_new_weights_under_the_same_name_are_told(workspace: Path, rankbench: An
     line["inputs"]["candidate encoder"] = "f" * 16
     kept.write_text(json.dumps(line) + "\n")
     rankbench("eval", "-w", workspace, *asked)
-    assert rankbench("runs", "-w", workspace).out.splitlines()[2].endswith("+0.0000, new weights")
+    assert rankbench("runs", "-w", workspace).out.splitlines()[2].endswith("±0.0000, new weights")
 
 
 def test_both_modes_of_judging_are_series_of_their_own(workspace: Path, rankbench: Any) -> None:
@@ -347,7 +347,7 @@ def test_the_list_names_the_command_and_both_scores_and_takes_equal_runs_togethe
     assert "other's  ndcg@10" in head
     scores = " ".join(f"{found[side]['ndcg@10']:.4f}" for side in ("baseline", "candidate"))
     assert all(f" 12 {scores} " in " ".join(line.split()) for line in lines)
-    assert lines[0].endswith("first") and lines[1].endswith("+0.0000")
+    assert lines[0].endswith("first") and lines[1].endswith("±0.0000")
     each = rankbench("runs", "--all", "-w", workspace).out.splitlines()
     assert [line.split()[0] for line in each[1:]] == ["1", "2", "3", "4", "5"]
     assert [run["number"] for run in rankbench("runs", "-w", workspace, "--json").json] == [

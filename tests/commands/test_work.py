@@ -56,6 +56,10 @@ def test_training_makes_an_encoder_that_is_a_side(workspace: Path, rankbench: An
     assert rankbench("jobs", jobs[0]["id"], "--log", "-w", workspace).code == 0
     again = rankbench("train", "-w", workspace, *options)
     again.assert_error(1, "mine", "already")
+    more = rankbench("train", "-w", workspace, *options[:2], "--set", "epochs=1")
+    assert "adapter-01, as the newest, is the right-hand side now, against base." in more.err
+    assert "stays the default" not in more.out + more.err
+    assert rankbench("encoders", "-w", workspace, "--remove", "adapter-01").code == 0
     assert rankbench("encoders", "-w", workspace, "--remove", "mine").code == 0
     assert len(rankbench("encoders", "-w", workspace, "--json").json) == 1
 

@@ -54,6 +54,8 @@ def test_the_base_is_scored_once_and_told(settings: list[str], runs: Runs) -> No
     lines = [str(event["message"]) for event in runs.events if "message" in event]
     told = [line for line in lines if line.startswith("base ")]
     assert told == [f"base {result.card.scores['measure']} {fmean(base):.4f} (n 8)"]
+    # The card has no fewer digits, so that what is shown of it is rounded once.
+    assert result.card.scores["base"] == pytest.approx(fmean(base), abs=1e-11)
 
 
 def test_the_first_step_does_not_wait_for_the_bases_score(

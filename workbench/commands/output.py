@@ -64,9 +64,14 @@ def count(value: int, noun: str, plural: str = "") -> str:
 
 
 def number(value: float | None, digits: int = 4, sign: bool = False) -> str:
-    """A measure in fixed digits; an em dash where it is undefined."""
+    """A measure in fixed digits; an em dash where it is undefined.
+
+    What rounds to zero has no minus; a difference (`sign`) that does has ±.
+    """
     if value is None or not math.isfinite(value):
         return "—"
+    if not round(value, digits):
+        return f"{'±' if sign else ''}{0:.{digits}f}"
     return f"{value:{'+' if sign else ''}.{digits}f}"
 
 
@@ -94,8 +99,9 @@ def ends(low: float | None, high: float | None, n: int, digits: int = 4) -> str:
 
 
 def _end(value: float, digits: int) -> str:
-    shown = number(value, digits, sign=True)
-    return shown if not value or float(shown) else number(value, digits + 1, sign=True)
+    if value and not round(value, digits):
+        return f"{value:+.{digits + 1}f}"  # its sign is the word on whether 0 is inside
+    return number(value, digits, sign=True)
 
 
 def p_value(p: float | None) -> str:

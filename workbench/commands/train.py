@@ -129,6 +129,7 @@ def command(
         emit_json({"job": job.id, **{key: end.get(key) for key in KEYS}, **again})
     else:
         show({**end, **again})
+        say_side(workspace, end["encoder"])
 
 
 def recipe_for(recipe: str | None, source: str | None) -> str:
@@ -212,6 +213,13 @@ def _show_rows(basket: Basket) -> None:
         say(note)
     if any(row.disputed for group in basket.groups for row in group.rows):
         say("* judges disagree")
+
+
+def say_side(workspace: Workspace, encoder: str) -> None:
+    """Say that the encoder is the right-hand side now, where none is set for it."""
+    if not workspace.settings.candidate:
+        baseline = workspace.settings.baseline or "base"
+        say(f"{encoder}, as the newest, is the right-hand side now, against {safe(baseline)}.")
 
 
 def show(end: dict[str, Any]) -> None:
