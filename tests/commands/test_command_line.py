@@ -174,10 +174,8 @@ def test_what_rounds_to_zero_has_no_minus() -> None:
     assert ends(tiny, -tiny, 30) == "-0.00001 to +0.00001"
 
 
-def test_the_encoders_there_are_stand_in_order(
-    workspace: Path, tiny_encoder_dir: Path, rankbench: Any
-) -> None:
+def test_the_encoders_there_are_stand_in_order(workspace: Path, rankbench: Any) -> None:
     for name in ("zeta", "alpha"):
-        shutil.copytree(tiny_encoder_dir, workspace / "encoders" / name)
+        shutil.copytree(workspace / "encoders" / "base", workspace / "encoders" / name)
     told = rankbench("index", "-w", workspace, "--encoder", "nosuch")
     told.assert_error(1, "There are: alpha, base, zeta;")
