@@ -195,8 +195,8 @@ def _check(rows: Sequence[Example], used: Sequence[JudgedQuery], hard: int, nega
     if negatives and not hard:
         raise RankbenchError(
             "Every judged product of the training queries is Exact: there is nothing to contrast.",
-            "Grade some results S, C or I, or train with in-batch negatives alone: "
-            "`--recipe infonce --set negatives=0`.",
+            "Grade some results S, C or I, or train with in-batch negatives alone: `rankbench "
+            "train --recipe infonce --set negatives=0`.",
         )
     if len(used) < 2 and not negatives:
         raise RankbenchError(

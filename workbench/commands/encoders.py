@@ -263,10 +263,12 @@ def _recipe(row: dict[str, Any]) -> str:
     made = row["recipe"]
     if not made:
         return ""
-    told = ", ".join(f"{key} {_setting(value)}" for key, value in made["parameters"].items())
+    told = ", ".join(
+        f"{key} {_setting(value)}" for key, value in made.get("parameters", {}).items()
+    )
     chosen = row["scores"].get("chosen")
     kept = f"; kept epoch {chosen['epoch']}, alpha {chosen['alpha']:g}" if chosen else ""
-    return f"{made['name']}: {told}{kept}"
+    return ": ".join(filter(None, (made["name"], told))) + kept
 
 
 def _setting(value: Any) -> str:

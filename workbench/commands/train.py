@@ -114,7 +114,7 @@ def command(
     job = supervise.start(workspace, "train", params)
     say_queue(supervise.find(workspace), job.id)
     if detach:
-        hint(f"Job {job.id} trains in the background; `rankbench jobs {job.id}` shows how it goes.")
+        hint(f"Job {job.id} works in the background; `rankbench jobs {job.id}` shows how it goes.")
         if as_json:
             emit_json({**job.to_json(), **again})
         else:

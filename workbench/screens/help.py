@@ -89,6 +89,15 @@ KEYS = (
     ("m", "time one query on it"),
     ("w v", "write the encoder, or its vectors, to a path"),
     ("d", "remove it with its index, after a question"),
+    ("on the command line", ""),
+    ("recipes train", "every recipe and its settings; a run with settings of your own (--set)"),
+    (
+        "teach synth",
+        "a cross-encoder from judgments; its scores for what a log's queries find",
+    ),
+    ("sweep crossval", "the best settings on dev; a recipe's worth on queries held out"),
+    ("compress", "a smaller, faster encoder of one, which then stands in Encoders"),
+    ("import", "judgments, clicks, logs, query sets; `rankbench --help` has the rest"),
 )
 NUMBERS = (
     ("E S C I ·", "Exact, Substitute, Complement, Irrelevant, not judged"),
