@@ -7,8 +7,6 @@ a hub id to start from, or ""}.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -104,14 +102,15 @@ def run(context: Context) -> dict[str, Any]:
 def compared_on(
     ws: Workspace, student: EncoderInfo, dev: Sequence[JudgedQuery], catalog: str
 ) -> str:
-    """SHA-256 (16 hex) of what a teacher's comparison with a student rests on beside its weights:
+    """Hash of what a teacher's comparison with a student rests on beside its weights:
     the student's, the dev judgments and their gains, the catalog and its template."""
     from engine.encoders.fingerprint import fingerprint
+    from engine.training.checkpoints import run_key
     from engine.training.examples import queries_hash
 
-    rests_on = [fingerprint(student.path), queries_hash(dev), catalog, ws.settings.template]
-    text = json.dumps([*rests_on, dict(ws.settings.gains)], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    settings = ws.settings
+    rests_on = (fingerprint(student.path), queries_hash(dev), catalog, settings.template)
+    return run_key(*rests_on, sorted(settings.gains.items()))
 
 
 def _end(name: str, card: Card, rate: float | None) -> dict[str, Any]:

@@ -138,7 +138,7 @@ def table(found: dict[str, dict[str, Any]]) -> str:
             f"{sum(seconds) / len(seconds):.0f}",
         ]  # fmt: skip
         lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join([*lines, *_between(found, *order[:2]), *_chosen(found, order)])
+    return "\n".join([*lines, *between(found, *order[:2]), *_chosen(found, order)])
 
 
 def _chosen(found: dict[str, dict[str, Any]], order: Sequence[str]) -> list[str]:
@@ -159,7 +159,7 @@ def asked(found: dict[str, Any], same: Sequence[str]) -> str:
     return json.dumps([found["folds"], *(found["inputs"][key] for key in same)])
 
 
-def _between(found: dict[str, dict[str, Any]], best: str = "", other: str = "") -> list[str]:
+def between(found: dict[str, dict[str, Any]], best: str = "", other: str = "") -> list[str]:
     """The best against the second best, query by query."""
     if not other:
         return []

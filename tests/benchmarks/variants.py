@@ -55,6 +55,7 @@ VARIANTS: dict[str, Variant] = {
     "listwise-category": Variant("listwise", template=CATEGORY),
     "contrastive-ten": Variant("contrastive", ("epochs=10", "descriptions=0")),
 }
+SEEDS = ("two-stage-seeds", "infonce-seeds")
 
 
 def main() -> None:
@@ -99,7 +100,8 @@ def table(plain: dict[str, Any], found: dict[str, dict[str, Any]]) -> str:
     sides += [(VARIANTS[name].label, scores(f, "tuned")) for name, f in found.items()]
     for label, side in sides:
         lines.append(f"| {label} | " + " | ".join(cell(base, side, m) for m in MEASURES) + " |")
-    return "\n".join(lines)
+    seeds = {VARIANTS[name].label: f for name, f in found.items() if name in SEEDS}
+    return "\n".join([*lines, *recipes.between(seeds, *sorted(seeds))])
 
 
 def scores(found: dict[str, Any], side: str) -> dict[str, dict[str, float | None]]:

@@ -217,8 +217,10 @@ def _show_rows(basket: Basket) -> None:
 
 def say_side(workspace: Workspace, encoder: str) -> None:
     """Say that the encoder is the right-hand side now, where none is set for it."""
+    from engine.encoders.registry import BASE
+
     if not workspace.settings.candidate:
-        baseline = workspace.settings.baseline or "base"
+        baseline = workspace.settings.baseline or BASE
         say(f"{encoder}, as the newest, is the right-hand side now, against {safe(baseline)}.")
 
 
